@@ -1,0 +1,1 @@
+//! Kernels on a GPU through wgpu; the only room that names it.

@@ -1,0 +1,5 @@
+//! Integer arithmetic that gives the same bits on every device. Each file has a WGSL twin of the same function
+//! names and parameter order: `exp2` in `shaders/fixed.wgsl`, `threefry` in `shaders/rng.wgsl`.
+
+pub mod exp2;
+pub mod threefry;

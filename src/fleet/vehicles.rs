@@ -1,0 +1,64 @@
+//! Vehicles by dense index, their attributes, and the events table. No result depends on the index.
+
+/// The vehicle ids of a dataset, in index order. One dataset has ids of one type.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ids {
+    Integer(Vec<i64>),
+    Text(Vec<String>),
+}
+
+/// A vehicle attribute, dictionary-encoded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attribute {
+    pub name: String,
+    pub values: Vec<String>,
+    /// Index into `values` by vehicle index; `u32::MAX`: missing.
+    pub code: Vec<u32>,
+}
+
+/// The vehicles and events tables, read whole before the histories. Vehicles that only the histories know get
+/// indices from `known` on, without attributes or events.
+#[derive(Clone, Debug, Default)]
+pub struct Vehicles {
+    /// Number of vehicles in the vehicles and events tables.
+    pub known: usize,
+    pub attributes: Vec<Attribute>,
+    /// Days (see [`super::time`]) by vehicle index; `None`: missing.
+    pub build_day: Vec<Option<i32>>,
+    pub sale_day: Vec<Option<i32>>,
+    pub end_day: Vec<Option<i32>>,
+    /// Sorted by (vehicle, occurred day, component, position, kind).
+    pub events: Vec<FleetEvent>,
+    /// Names that [`FleetEvent::component`] and [`FleetEvent::position`] index.
+    pub components: Vec<String>,
+    pub positions: Vec<String>,
+}
+
+/// One row of the events table, duplicates removed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FleetEvent {
+    pub vehicle: u32,
+    pub component: u32,
+    pub position: Option<u32>,
+    pub kind: EventKind,
+    pub occurred_day: i32,
+    pub reported_day: Option<i32>,
+    pub odometer_km: Option<f64>,
+    pub finding: Option<Finding>,
+    pub cost: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EventKind {
+    Failure,
+    Replacement,
+    Inspection,
+    Outcome,
+}
+
+/// What the workshop found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finding {
+    Confirmed,
+    NotFound,
+}

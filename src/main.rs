@@ -1,0 +1,8 @@
+//! Start, run, exit code.
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    fleetwear::cli::main()
+}

@@ -1,0 +1,61 @@
+//! The compiled model: integer tables that a kernel adds up. Everything else about a model stays on the host.
+//!
+//! Units: entries are log2 rates in 2^-18 ([`crate::fixed::exp2`]). Mechanisms are laid out in groups of
+//! [`GROUP_LANES`]; one record costs one 256-bit load and add per channel and group, whatever the number of terms.
+
+/// Mechanisms of a group: eight `i32` lanes, 256 bits.
+pub const GROUP_LANES: usize = 8;
+/// Interactions of a group: bits of a `u32` mask.
+pub const GROUP_INTERACTIONS: usize = 32;
+/// Entry of a lane without a mechanism, and of an exposure of zero: the increment underflows to zero.
+pub const FLOOR_Q18: i32 = -(96 << crate::fixed::exp2::LOG2_BITS);
+
+/// One lane a mechanism.
+pub type Lanes = [i32; GROUP_LANES];
+
+/// What the damage kernel needs, and nothing else.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DamageTables {
+    /// Rows of each table input: the codes of its channel and one for "not available". A code lies below it.
+    pub input_rows: Vec<u32>,
+    pub groups: Vec<GroupTables>,
+    /// Mechanisms in use; the lanes beyond it in the last group are padding.
+    pub mechanisms: usize,
+}
+
+/// The tables of up to eight mechanisms.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupTables {
+    /// Log2 rate of a record before any channel: reference rate, constant exposure.
+    pub base_q18: Lanes,
+    /// The inputs that any of the group's mechanisms reads, by rising input index.
+    pub inputs: Vec<GroupInput>,
+    /// Row `b` is added where bit `b` of the record's mask survives. At most [`GROUP_INTERACTIONS`].
+    pub interactions_q18: Vec<Lanes>,
+}
+
+/// One channel as a group sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupInput {
+    /// Index into [`DamageTables::input_rows`] and the batch's columns.
+    pub input: usize,
+    /// One row a code, the last for "not available".
+    pub rows_q18: Vec<Lanes>,
+    /// One mask a code, where an interaction asks for this channel: bit `b` is set where its conditions on the
+    /// channel hold, or where interaction `b` does not ask. `None`: no interaction of the group asks.
+    pub masks: Option<Vec<u32>>,
+    /// What is summed per vehicle to explain its rate, one row a code: the log2 ratio of a term in 2^-18, the code
+    /// itself (plus [`crate::model::channel::Channel::first`]) for an exposure, 0 for "not available".
+    pub driver_rows: Vec<Lanes>,
+}
+
+/// How the code of a table input is formed from the codes of the dataset's channels.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TableInput {
+    /// The code of this channel: an index into the compiled model's list of channels it reads (the columns of a
+    /// chunk requested with that list).
+    Channel(usize),
+    /// `bins_a[code_a] + bins_b[code_b]`: two binned channels (same kind of index) as one
+    /// synthetic channel of at most 4,096 rows.
+    Pair { channel_a: usize, channel_b: usize, bins_a: Vec<u16>, bins_b: Vec<u16> },
+}

@@ -1,0 +1,1 @@
+//! From clocks to scores: slots, damage, hazard, drivers.

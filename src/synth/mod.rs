@@ -1,0 +1,1 @@
+//! A synthetic fleet with planted facts, and the truth about it.

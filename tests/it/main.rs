@@ -1,0 +1,1 @@
+//! One binary: every ring of tests that needs more than one room.
