@@ -1,6 +1,54 @@
 //! The command line: the only room that prints and knows clap.
+//!
+//! [`args::Args`] is what was typed; each command turns its part into a plan, checked once; the library runs the plan;
+//! the command prints the report. stdout carries data, stderr everything else. [`exit`] alone knows exit codes and
+//! hints, [`signals`] what Ctrl-C and SIGTERM do, [`words`] the two languages.
+
+pub mod args;
+mod check;
+mod console;
+mod devices;
+pub mod exit;
+mod progress;
+mod signals;
+mod table;
+mod values;
+mod words;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Args, Command};
+use console::Console;
+use exit::{CliError, Exit};
 
 /// Parses the arguments, runs the command, and gives the process its exit code.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(refusal) => {
+            // Printing help into a closed pipe is no reason to fail differently.
+            let _ = refusal.print();
+            return if refusal.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() };
+        }
+    };
+    let console = Console::new(args.talk.json, args.talk.quiet, args.talk.lang);
+    let outcome = exit::guarded(|| run(args.command, &console));
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            let code = signals::exit_code().filter(|_| error.is_interruption()).unwrap_or_else(|| exit::of(&error));
+            console.error(&error, exit::hint(&error));
+            code.into()
+        }
+    }
+}
+
+fn run(command: Command, console: &Console) -> Result<Exit, CliError> {
+    signals::listen()?;
+    match command {
+        Command::Check(args) => check::run(args, console),
+        Command::Devices => devices::run(console),
+    }
 }

@@ -1,0 +1,95 @@
+//! Text tables: columns line up by display width, so Chinese headings do too; numbers stand right.
+
+use unicode_width::UnicodeWidthStr;
+
+use super::console::shown;
+
+/// A table under construction: rows of cells under headings.
+pub struct Table {
+    headings: Vec<String>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    pub fn new(headings: &[&str]) -> Self {
+        Self { headings: headings.iter().map(|&heading| heading.to_owned()).collect(), rows: Vec::new() }
+    }
+
+    /// Adds a row; cells missing at its end are empty. Line ends inside a cell are escaped like other controls.
+    pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        self.rows.push(cells.into_iter().map(|cell| shown(&cell).replace('\n', "\\n")).collect());
+    }
+
+    /// The table as lines.
+    pub fn text(&self) -> String {
+        let columns = self.headings.len();
+        let cell = |row: &'_ [String], column: usize| row.get(column).cloned().unwrap_or_default();
+        let layout: Vec<(usize, bool)> = (0..columns)
+            .map(|column| {
+                let cells = || self.rows.iter().map(|row| cell(row, column));
+                let width = cells().map(|text| text.width()).max().unwrap_or(0).max(self.headings[column].width());
+                let mut filled = cells().filter(|text| !text.is_empty()).peekable();
+                (width, filled.peek().is_some() && filled.all(|text| is_number(&text)))
+            })
+            .collect();
+        let mut text = String::new();
+        for row in std::iter::once(&self.headings).chain(&self.rows) {
+            let mut line = String::new();
+            for (column, &(width, right)) in layout.iter().enumerate() {
+                let content = cell(row, column);
+                let padding = " ".repeat(width.saturating_sub(content.width()));
+                let separator = if column == 0 { "" } else { "  " };
+                if right {
+                    line.extend([separator, &padding, &content]);
+                } else {
+                    line.extend([separator, &content, &padding]);
+                }
+            }
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// Starts with a digit or a sign and a digit: counts, times, shares, ratios.
+fn is_number(text: &str) -> bool {
+    text.trim_start_matches(['-', '+', '×', '<', '≥']).trim_start().starts_with(|first: char| first.is_ascii_digit())
+        && !text.contains(|character: char| character == '-' && !text.starts_with('-'))
+}
+
+/// A whole number with its thousands apart: `7_855` as "7,855".
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A time span in a unit that fits it.
+pub fn seconds(seconds: f64) -> String {
+    if seconds >= 1.0 { format!("{seconds:.2} s") } else { format!("{:.1} ms", seconds * 1e3) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up_by_display_width() {
+        let mut table = Table::new(&["车辆", "rows"]);
+        table.row(["V1".into(), count(1_234_567)]);
+        table.row(["a\nb".into(), count(5)]);
+        assert_eq!(table.text(), "车辆       rows\nV1    1,234,567\na\\nb          5\n");
+    }
+
+    #[test]
+    fn thousands() {
+        assert_eq!([0, 999, 1000, 100_000].map(count), ["0", "999", "1,000", "100,000"]);
+    }
+}
