@@ -39,10 +39,16 @@ pub enum ScanKind {
     Spill,
 }
 
-/// Takes chunks. Called from several threads at once; with [`Order::TimeOrderedPerVehicle`] all chunks of a vehicle
-/// come with the same `lane` (below `threads`), one after the other.
+/// Takes chunks. Called from several threads at once, but never twice at once with the same `lane` (below
+/// `threads`). With [`Order::TimeOrderedPerVehicle`] all chunks of a vehicle come with the same lane, one after the
+/// other, in rising time.
 pub trait ChunkSink: Sync {
     fn push(&self, lane: usize, chunk: &Chunk) -> Result<(), SinkError>;
+
+    /// Everything pushed so far is void: forget it, the scan starts over. This happens when rows turn out not to be
+    /// ordered as the files' statistics promised, or when a file turns out to be unreadable after some of its rows
+    /// were pushed (none of its rows may count then). Vehicle indices are handed out anew. No push is under way.
+    fn restart(&self) -> Result<(), SinkError>;
 }
 
 /// Whatever stopped a consumer.
@@ -56,7 +62,22 @@ pub struct ScanReport {
     pub account: Account,
     /// Every vehicle that has an index: the known ones first.
     pub ids: Ids,
+    /// All files that the dictionary names, in path order, whether or not they could be read.
     pub inputs: Vec<InputFile>,
+    /// Files of which no row counts, in path order.
+    pub unreadable: Vec<UnreadableFile>,
+    /// How often the scan started over, see [`ChunkSink::restart`].
+    pub restarts: u32,
+}
+
+/// A file that cannot be decoded. Its rows are quarantined as a whole, so that no result depends on how far a reader
+/// got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnreadableFile {
+    pub path: std::path::PathBuf,
+    /// Rows by its metadata; `None` where the metadata itself cannot be read, and then the account lacks them.
+    pub rows: Option<u64>,
+    pub problem: String,
 }
 
 /// A file that was read.
