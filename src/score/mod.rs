@@ -1,1 +1,9 @@
-//! From clocks to scores: slots, damage, hazard, drivers.
+//! From clocks to scores: parts and their starts, slots, packing, damage, hazard, drivers, output rows.
+//!
+//! The order of work: [`parts`] says which parts a model has and since when each runs; [`slots`] cuts every
+//! vehicle's time at those starts; [`pack`] turns the reader's chunks into batches for a backend and keeps the
+//! [`tally`]; [`sums`] holds what came of it and merges partial results; [`fleet`] derives what a vehicle is compared
+//! with; [`output`] writes the rows.
+
+pub mod parts;
+pub mod slots;
