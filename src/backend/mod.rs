@@ -4,8 +4,12 @@
 //! finished once.
 
 pub mod cpu;
+pub mod gate;
 #[cfg(feature = "gpu")]
 pub mod gpu;
+pub mod open;
+
+pub use open::{Choice, Opened, open};
 
 use crate::model::tables::DamageTables;
 
@@ -67,10 +71,26 @@ pub struct DamageRequest<'a> {
 /// Why a backend could not do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum BackendError {
-    #[error("no GPU adapter matches {wanted:?}")]
-    NoDevice { wanted: Option<String> },
+    #[error("no GPU adapter {}: {why}", wanted.as_ref().map_or("found".to_owned(), |name| format!("matches {name:?}")))]
+    NoDevice { wanted: Option<String>, why: String },
     #[error("device {device:?} was lost: {reason}")]
     Lost { device: String, reason: String },
     #[error("device {device:?} is out of memory: {asked_bytes} bytes for {what}")]
     OutOfMemory { device: String, what: &'static str, asked_bytes: u64 },
+    #[error("device {device:?} refused {what}: {reason}")]
+    Refused { device: String, what: &'static str, reason: String },
+    #[error("device {device:?} did not answer within {waited_s} s")]
+    Timeout { device: String, waited_s: u64 },
+    #[error("compiled tables, group {group}: {what}: got {got}, expected {expected}")]
+    TableShape { what: &'static str, group: usize, got: usize, expected: usize },
+    #[error("compiled tables, group {group}: {what}: got {got}, limit {limit}")]
+    TableLimit { what: &'static str, group: usize, got: usize, limit: usize },
+    #[error("batch: got {got} code columns, the model's tables read {expected}")]
+    ColumnCount { got: usize, expected: usize },
+    #[error("batch: {what} column {column} has {got} rows, the slot column {expected}")]
+    ColumnLength { what: &'static str, column: usize, got: usize, expected: usize },
+    #[error("batch: code column {column} row {row} holds {got}, its table has {table_rows} rows")]
+    Code { column: usize, row: usize, got: u16, table_rows: u32 },
+    #[error("sums of {limit} {what}s asked for, but {what} {largest} was pushed")]
+    Beyond { what: &'static str, largest: u64, limit: usize },
 }

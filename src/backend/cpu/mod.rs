@@ -1,1 +1,10 @@
 //! Kernels on the host's cores.
+//!
+//! [`damage`] is the backend; [`scalar`] is its reference kernel, written straight from the definition, and
+//! [`vector`] holds the AVX2 and AVX-512 kernels, picked at run time and equal to the reference bit for bit.
+//! [`drivers`] sums what explains a vehicle's rate, [`ranges`] is the shared, growing, locked storage of all sums.
+
+pub mod damage;
+pub mod drivers;
+pub mod ranges;
+pub mod scalar;

@@ -1,0 +1,273 @@
+//! The damage backend of the host: every thread that pushes runs the kernel itself.
+//!
+//! A batch is cut into stretches of rows whose slots share a locked range ([`super::ranges`]); inside a stretch the
+//! kernel adds without asking anybody. Clocks wrap and commute, so the order of threads does not show.
+//! Units: log2 rates in 2^-18, clocks in 2^-48 lives. Twin: `shaders/damage.wgsl`.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::drivers::{VehicleSums, add_driver_rows};
+use super::ranges::{RANGE_BITS, RANGE_ROWS, Ranges, stretch_end};
+use super::scalar;
+use crate::backend::gate::{Batch, check_request};
+use crate::backend::{BackendError, DamageBackend, DamageBatch, DamageRequest, DamageSums, SlotMasks};
+use crate::model::tables::{DamageTables, FLOOR_Q18, GROUP_LANES, GroupTables, Lanes};
+
+/// Rows of a stretch at most: their columns stay in the second-level cache while the groups pass over them.
+const STRETCH_ROWS: usize = 16_384;
+
+/// The kernel on the host's cores.
+pub struct CpuDamage {
+    tables: DamageTables,
+    groups: Vec<Group>,
+    masks: SlotMaskTable,
+    instructions: Instructions,
+    /// Lanes of a vehicle's driver sums; `None`: not asked for.
+    driver_width: Option<usize>,
+    slots: Ranges<SlotSums>,
+    vehicles: Ranges<VehicleSums>,
+    /// One more than the largest slot and vehicle pushed so far.
+    slots_seen: AtomicU64,
+    vehicles_seen: AtomicU64,
+}
+
+/// Which kernel runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Instructions {
+    /// The reference: plain loops.
+    Scalar,
+}
+
+/// A group laid out for the kernels: rows aligned, lanes without a mechanism never leave the floor.
+pub struct Group {
+    pub index: usize,
+    pub base_q18: Row,
+    pub inputs: Vec<Input>,
+    pub interactions_q18: Vec<Row>,
+    /// The bits that stand for an interaction.
+    pub interaction_bits: u32,
+}
+
+/// One table input of a group.
+pub struct Input {
+    /// Which of the batch's columns.
+    pub column: usize,
+    pub rows_q18: Vec<Row>,
+    pub masks: Option<Vec<u32>>,
+    pub driver_rows: Vec<Row>,
+}
+
+/// Eight lanes that never straddle a cache line.
+#[derive(Clone, Copy)]
+#[repr(C, align(32))]
+pub struct Row(pub Lanes);
+
+/// Rows of a batch that share a range.
+pub struct Stretch<'a> {
+    pub batch: Batch<'a>,
+    pub rows: Range<usize>,
+}
+
+/// The clocks of a range's slots.
+pub struct SlotSums {
+    groups: usize,
+    words: usize,
+    clocks_q48: Vec<ClockRow>,
+    capped: Vec<u32>,
+}
+
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct ClockRow([u64; GROUP_LANES]);
+
+/// Masks of the slots that have one of their own, and the default.
+pub struct SlotMaskTable {
+    masks: SlotMasks,
+}
+
+impl SlotMaskTable {
+    #[inline(always)]
+    pub fn of(&self, slot: u32, group: usize) -> u32 {
+        let groups = self.masks.default.len();
+        // Without a default there are no interactions, and no mask matters.
+        match self.masks.masks.get(slot as usize * groups + group) {
+            Some(mask) => *mask,
+            None => self.masks.default.get(group).copied().unwrap_or(0),
+        }
+    }
+}
+
+impl SlotSums {
+    fn new(groups: usize, words: usize) -> Self {
+        Self {
+            groups,
+            words,
+            clocks_q48: vec![ClockRow([0; GROUP_LANES]); RANGE_ROWS * groups],
+            capped: vec![0; RANGE_ROWS * words],
+        }
+    }
+
+    /// The eight clocks of a slot in a group.
+    #[inline(always)]
+    pub fn clocks_mut(&mut self, slot: u32, group: usize) -> &mut [u64; GROUP_LANES] {
+        &mut self.clocks_q48[(slot as usize & (RANGE_ROWS - 1)) * self.groups + group].0
+    }
+
+    /// Remembers that increments of these lanes were capped.
+    pub fn flag_capped(&mut self, slot: u32, group: usize, lanes: u32) {
+        let mechanism = group * GROUP_LANES;
+        let word = (slot as usize & (RANGE_ROWS - 1)) * self.words + mechanism / 32;
+        self.capped[word] |= lanes << (mechanism % 32);
+    }
+}
+
+impl Group {
+    fn new(index: usize, tables: &GroupTables, mechanisms: usize) -> Self {
+        let used = mechanisms.saturating_sub(index * GROUP_LANES).min(GROUP_LANES);
+        let rows = |rows: &[Lanes]| -> Vec<Row> {
+            rows.iter()
+                .map(|lanes| Row(std::array::from_fn(|lane| if lane < used { lanes[lane] } else { 0 })))
+                .collect()
+        };
+        let interactions = tables.interactions_q18.len();
+        Self {
+            index,
+            base_q18: Row(std::array::from_fn(|lane| if lane < used { tables.base_q18[lane] } else { FLOOR_Q18 })),
+            inputs: tables
+                .inputs
+                .iter()
+                .map(|input| Input {
+                    column: input.input,
+                    rows_q18: rows(&input.rows_q18),
+                    masks: input.masks.clone(),
+                    driver_rows: input.driver_rows.iter().copied().map(Row).collect(),
+                })
+                .collect(),
+            interactions_q18: rows(&tables.interactions_q18),
+            interaction_bits: (1u64 << interactions).wrapping_sub(1) as u32,
+        }
+    }
+}
+
+impl CpuDamage {
+    /// Opens the fastest kernel that this processor runs.
+    pub fn open(request: &DamageRequest) -> Result<Self, BackendError> {
+        Self::open_with(request, Instructions::Scalar)
+    }
+
+    /// Opens a kernel by its instruction set, for tests and benches.
+    pub fn open_with(request: &DamageRequest, instructions: Instructions) -> Result<Self, BackendError> {
+        check_request(request)?;
+        let tables = request.tables;
+        let inputs: usize = tables.groups.iter().map(|group| group.inputs.len()).sum();
+        Ok(Self {
+            groups: (tables.groups.iter().enumerate())
+                .map(|(index, group)| Group::new(index, group, tables.mechanisms))
+                .collect(),
+            tables: tables.clone(),
+            masks: SlotMaskTable { masks: request.masks.clone() },
+            instructions,
+            driver_width: request.drivers.then_some(inputs * GROUP_LANES),
+            slots: Ranges::default(),
+            vehicles: Ranges::default(),
+            slots_seen: AtomicU64::new(0),
+            vehicles_seen: AtomicU64::new(0),
+        })
+    }
+
+    fn words(&self) -> usize {
+        self.tables.mechanisms.div_ceil(32)
+    }
+
+    fn add_increments(&self, batch: Batch) {
+        let slots = batch.slot();
+        let mut start = 0;
+        while start < slots.len() {
+            let end = stretch_end(slots, start, STRETCH_ROWS);
+            let stretch = Stretch { batch, rows: start..end };
+            let mut range = self.slots.lock(slots[start]);
+            let sums = range.get_or_insert_with(|| SlotSums::new(self.groups.len(), self.words()));
+            for group in &self.groups {
+                match self.instructions {
+                    Instructions::Scalar => scalar::add_increments(group, &self.masks, &stretch, sums),
+                }
+            }
+            start = end;
+        }
+    }
+
+    fn add_drivers(&self, batch: Batch, width: usize) {
+        let vehicles = batch.vehicle();
+        let mut start = 0;
+        while start < vehicles.len() {
+            let end = stretch_end(vehicles, start, STRETCH_ROWS);
+            let stretch = Stretch { batch, rows: start..end };
+            let mut range = self.vehicles.lock(vehicles[start]);
+            let sums = range.get_or_insert_with(|| VehicleSums::new(width));
+            add_driver_rows(&self.groups, &stretch, sums);
+            start = end;
+        }
+    }
+}
+
+impl DamageBackend for CpuDamage {
+    fn push(&self, batch: &DamageBatch) -> Result<(), BackendError> {
+        let batch = Batch::check(&self.tables, batch)?;
+        note_largest(&self.slots_seen, batch.slot());
+        self.add_increments(batch);
+        if let Some(width) = self.driver_width {
+            note_largest(&self.vehicles_seen, batch.vehicle());
+            self.add_drivers(batch, width);
+        }
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>, slots: usize, vehicles: usize) -> Result<DamageSums, BackendError> {
+        for (what, seen, limit) in [("slot", &self.slots_seen, slots), ("vehicle", &self.vehicles_seen, vehicles)] {
+            let seen = seen.load(Ordering::Relaxed);
+            if seen > limit as u64 {
+                return Err(BackendError::Beyond { what, largest: seen - 1, limit });
+            }
+        }
+        let (mechanisms, words, groups) = (self.tables.mechanisms, self.words(), self.groups.len());
+        let mut sums = DamageSums {
+            clocks_q48: vec![0; slots * mechanisms],
+            capped: vec![0; slots * words],
+            drivers: vec![0; self.driver_width.map_or(0, |width| vehicles * width)],
+        };
+        for first in (0..slots).step_by(RANGE_ROWS) {
+            let Some(range) = self.slots.take(first as u32) else { continue };
+            let rows = RANGE_ROWS.min(slots - first);
+            for row in 0..rows {
+                let from = range.clocks_q48[row * groups..(row + 1) * groups].iter().flat_map(|clocks| clocks.0);
+                let to = &mut sums.clocks_q48[(first + row) * mechanisms..][..mechanisms];
+                to.iter_mut().zip(from).for_each(|(to, from)| *to = from);
+            }
+            sums.capped[first * words..(first + rows) * words].copy_from_slice(&range.capped[..rows * words]);
+        }
+        if let Some(width) = self.driver_width {
+            for first in (0..vehicles).step_by(RANGE_ROWS) {
+                let Some(range) = self.vehicles.take(first as u32) else { continue };
+                let lanes = RANGE_ROWS.min(vehicles - first) * width;
+                sums.drivers[first * width..][..lanes].copy_from_slice(&range.lanes[..lanes]);
+            }
+        }
+        Ok(sums)
+    }
+
+    fn description(&self) -> String {
+        match self.instructions {
+            Instructions::Scalar => "cpu (scalar)".to_owned(),
+        }
+    }
+}
+
+/// Rows are counted by a `u32`, so one more than the largest needs a wider type.
+fn note_largest(seen: &AtomicU64, rows: &[u32]) {
+    if let Some(largest) = rows.iter().max() {
+        seen.fetch_max(u64::from(*largest) + 1, Ordering::Relaxed);
+    }
+}
+
+const _: () = assert!(RANGE_ROWS == 1 << RANGE_BITS);

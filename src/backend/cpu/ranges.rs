@@ -1,0 +1,49 @@
+//! Storage that grows by ranges and is shared by all threads: rows 0, 1, 2 … of fixed width, a lock for every 2^14.
+//!
+//! A range takes memory when its first row is touched. Threads that work on different ranges never meet; threads
+//! that walk the same ranges (a file a day, all vehicles in each) follow one another through them.
+
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// Rows of a range.
+pub const RANGE_ROWS: usize = 1 << RANGE_BITS;
+pub const RANGE_BITS: u32 = 14;
+/// Ranges of a block: both levels of the tree together cover every `u32`.
+const BLOCK_BITS: u32 = 9;
+
+/// The ranges of one kind of row; `T` is what is kept for [`RANGE_ROWS`] rows.
+pub struct Ranges<T> {
+    blocks: Box<[OnceLock<Box<[Mutex<Option<T>>]>>]>,
+}
+
+impl<T> Default for Ranges<T> {
+    fn default() -> Self {
+        let blocks = 1 << (u32::BITS - RANGE_BITS - BLOCK_BITS);
+        Self { blocks: (0..blocks).map(|_| OnceLock::new()).collect() }
+    }
+}
+
+impl<T> Ranges<T> {
+    /// Locks the range that holds `row`. It is `None` until somebody fills it.
+    pub fn lock(&self, row: u32) -> MutexGuard<'_, Option<T>> {
+        let range = (row >> RANGE_BITS) as usize;
+        let block =
+            self.blocks[range >> BLOCK_BITS].get_or_init(|| (0..1 << BLOCK_BITS).map(|_| Mutex::new(None)).collect());
+        // A thread that panicked elsewhere leaves sums that nobody will finish; the panic itself is reported.
+        block[range & ((1 << BLOCK_BITS) - 1)].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes out the range that holds `row`, if anything was added to it.
+    pub fn take(&mut self, row: u32) -> Option<T> {
+        let range = (row >> RANGE_BITS) as usize;
+        let block = self.blocks[range >> BLOCK_BITS].get_mut()?;
+        block[range & ((1 << BLOCK_BITS) - 1)].get_mut().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// The stretch of rows from `start` on that lie in one range and number at most `limit`.
+pub fn stretch_end(rows: &[u32], start: usize, limit: usize) -> usize {
+    let range = rows[start] >> RANGE_BITS;
+    let stop = rows.len().min(start + limit);
+    rows[start..stop].iter().position(|row| row >> RANGE_BITS != range).map_or(stop, |offset| start + offset)
+}

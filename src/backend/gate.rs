@@ -1,0 +1,95 @@
+//! What every backend checks once, at its edge, so that no kernel checks anything again: the shape of the compiled
+//! tables when it is opened, lengths and codes of a batch when it is pushed.
+//!
+//! Kernels index tables by codes without asking; a [`Batch`] is the proof that they may.
+
+use super::{BackendError, DamageBatch, DamageRequest};
+use crate::model::tables::{DamageTables, GROUP_INTERACTIONS, GROUP_LANES};
+
+/// Largest magnitude of a driver entry: 64 records of it still fit an `i32` lane ([`DRIVER_RECORDS`]).
+pub const DRIVER_ENTRY_LIMIT: i32 = 1 << 24;
+/// Records whose driver entries are summed in `i32` before they are widened: 64 * 2^24 = 2^30 < 2^31.
+pub const DRIVER_RECORDS: usize = 64;
+const _: () = assert!(DRIVER_ENTRY_LIMIT as i64 * (DRIVER_RECORDS as i64) < i32::MAX as i64);
+
+/// A batch whose columns all have the same length and whose codes all lie below their tables' row counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    slot: &'a [u32],
+    vehicle: &'a [u32],
+    codes: &'a [&'a [u16]],
+}
+
+impl<'a> Batch<'a> {
+    /// Checks `batch` against `tables`. An error leaves the backend as it was: nothing of the batch is added.
+    pub fn check(tables: &DamageTables, batch: &DamageBatch<'a>) -> Result<Self, BackendError> {
+        let rows = batch.slot.len();
+        let same_length = |what: &'static str, column: usize, got: usize| {
+            if got == rows { Ok(()) } else { Err(BackendError::ColumnLength { what, column, got, expected: rows }) }
+        };
+        same_length("vehicle", 0, batch.vehicle.len())?;
+        if batch.codes.len() != tables.input_rows.len() {
+            return Err(BackendError::ColumnCount { got: batch.codes.len(), expected: tables.input_rows.len() });
+        }
+        for (column, (codes, table_rows)) in batch.codes.iter().zip(&tables.input_rows).enumerate() {
+            same_length("code", column, codes.len())?;
+            let largest = codes.iter().fold(0, |largest, &code| u16::max(largest, code));
+            if rows > 0 && u32::from(largest) >= *table_rows {
+                let row = codes.iter().position(|&code| code == largest).unwrap_or(0);
+                return Err(BackendError::Code { column, row, got: largest, table_rows: *table_rows });
+            }
+        }
+        Ok(Self { slot: batch.slot, vehicle: batch.vehicle, codes: batch.codes })
+    }
+
+    pub fn slot(&self) -> &'a [u32] {
+        self.slot
+    }
+
+    pub fn vehicle(&self) -> &'a [u32] {
+        self.vehicle
+    }
+
+    /// One column a table input.
+    pub fn codes(&self) -> &'a [&'a [u16]] {
+        self.codes
+    }
+}
+
+/// Checks what a model compiler promises about its tables, and the masks against them.
+pub fn check_request(request: &DamageRequest) -> Result<(), BackendError> {
+    let DamageRequest { tables, masks, .. } = request;
+    let exactly = |what: &'static str, group: usize, got: usize, expected: usize| {
+        if got == expected { Ok(()) } else { Err(BackendError::TableShape { what, group, got, expected }) }
+    };
+    let at_most = |what: &'static str, group: usize, got: usize, limit: usize| {
+        if got <= limit { Ok(()) } else { Err(BackendError::TableLimit { what, group, got, limit }) }
+    };
+    let groups = tables.groups.len();
+    exactly("groups for the mechanisms", 0, groups, tables.mechanisms.div_ceil(GROUP_LANES))?;
+    for table_rows in &tables.input_rows {
+        at_most("rows of a table input", 0, *table_rows as usize, 1 << 16)?;
+    }
+    for (index, group) in tables.groups.iter().enumerate() {
+        at_most("interactions", index, group.interactions_q18.len(), GROUP_INTERACTIONS)?;
+        for input in &group.inputs {
+            at_most("index of a table input", index, input.input + 1, tables.input_rows.len())?;
+            let table_rows = tables.input_rows[input.input] as usize;
+            exactly("rate rows of a table input", index, input.rows_q18.len(), table_rows)?;
+            exactly("driver rows of a table input", index, input.driver_rows.len(), table_rows)?;
+            if let Some(code_masks) = &input.masks {
+                exactly("code masks of a table input", index, code_masks.len(), table_rows)?;
+            }
+            for lanes in &input.driver_rows {
+                for entry in lanes {
+                    at_most("driver entry", index, entry.unsigned_abs() as usize, DRIVER_ENTRY_LIMIT as usize)?;
+                }
+            }
+        }
+    }
+    if tables.groups.iter().any(|group| !group.interactions_q18.is_empty()) {
+        exactly("default slot masks", 0, masks.default.len(), groups)?;
+        exactly("slot masks left over", 0, masks.masks.len() % groups, 0)?;
+    }
+    Ok(())
+}
