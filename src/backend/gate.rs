@@ -3,7 +3,7 @@
 //!
 //! Kernels index tables by codes without asking; a [`Batch`] is the proof that they may.
 
-use super::{BackendError, DamageBatch, DamageRequest};
+use super::{DamageBatch, DamageRequest};
 use crate::model::tables::{DamageTables, GROUP_INTERACTIONS, GROUP_LANES};
 
 /// Largest magnitude of a driver entry: 64 records of it still fit an `i32` lane ([`DRIVER_RECORDS`]).
@@ -11,6 +11,23 @@ pub const DRIVER_ENTRY_LIMIT: i32 = 1 << 24;
 /// Records whose driver entries are summed in `i32` before they are widened: 64 * 2^24 = 2^30 < 2^31.
 pub const DRIVER_RECORDS: usize = 64;
 const _: () = assert!(DRIVER_ENTRY_LIMIT as i64 * (DRIVER_RECORDS as i64) < i32::MAX as i64);
+
+/// A caller broke what it promised: a mistake in the program, not in the user's data.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GateError {
+    #[error("compiled tables, group {group}: {what}: got {got}, expected {expected}")]
+    TableShape { what: &'static str, group: usize, got: usize, expected: usize },
+    #[error("compiled tables, group {group}: {what}: got {got}, limit {limit}")]
+    TableLimit { what: &'static str, group: usize, got: usize, limit: usize },
+    #[error("batch: got {got} code columns, the model's tables read {expected}")]
+    ColumnCount { got: usize, expected: usize },
+    #[error("batch: {what} column {column} has {got} rows, the slot column {expected}")]
+    ColumnLength { what: &'static str, column: usize, got: usize, expected: usize },
+    #[error("batch: code column {column} row {row} holds {got}, its table has {table_rows} rows")]
+    Code { column: usize, row: usize, got: u16, table_rows: u32 },
+    #[error("sums of {limit} {what}s asked for, but {what} {largest} was pushed")]
+    Beyond { what: &'static str, largest: u64, limit: usize },
+}
 
 /// A batch whose columns all have the same length and whose codes all lie below their tables' row counts.
 #[derive(Clone, Copy, Debug)]
@@ -22,21 +39,21 @@ pub struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     /// Checks `batch` against `tables`. An error leaves the backend as it was: nothing of the batch is added.
-    pub fn check(tables: &DamageTables, batch: &DamageBatch<'a>) -> Result<Self, BackendError> {
+    pub fn check(tables: &DamageTables, batch: &DamageBatch<'a>) -> Result<Self, GateError> {
         let rows = batch.slot.len();
         let same_length = |what: &'static str, column: usize, got: usize| {
-            if got == rows { Ok(()) } else { Err(BackendError::ColumnLength { what, column, got, expected: rows }) }
+            if got == rows { Ok(()) } else { Err(GateError::ColumnLength { what, column, got, expected: rows }) }
         };
         same_length("vehicle", 0, batch.vehicle.len())?;
         if batch.codes.len() != tables.input_rows.len() {
-            return Err(BackendError::ColumnCount { got: batch.codes.len(), expected: tables.input_rows.len() });
+            return Err(GateError::ColumnCount { got: batch.codes.len(), expected: tables.input_rows.len() });
         }
         for (column, (codes, table_rows)) in batch.codes.iter().zip(&tables.input_rows).enumerate() {
             same_length("code", column, codes.len())?;
             let largest = codes.iter().fold(0, |largest, &code| u16::max(largest, code));
             if rows > 0 && u32::from(largest) >= *table_rows {
                 let row = codes.iter().position(|&code| code == largest).unwrap_or(0);
-                return Err(BackendError::Code { column, row, got: largest, table_rows: *table_rows });
+                return Err(GateError::Code { column, row, got: largest, table_rows: *table_rows });
             }
         }
         Ok(Self { slot: batch.slot, vehicle: batch.vehicle, codes: batch.codes })
@@ -57,13 +74,13 @@ impl<'a> Batch<'a> {
 }
 
 /// Checks what a model compiler promises about its tables, and the masks against them.
-pub fn check_request(request: &DamageRequest) -> Result<(), BackendError> {
+pub fn check_request(request: &DamageRequest) -> Result<(), GateError> {
     let DamageRequest { tables, masks, .. } = request;
     let exactly = |what: &'static str, group: usize, got: usize, expected: usize| {
-        if got == expected { Ok(()) } else { Err(BackendError::TableShape { what, group, got, expected }) }
+        if got == expected { Ok(()) } else { Err(GateError::TableShape { what, group, got, expected }) }
     };
     let at_most = |what: &'static str, group: usize, got: usize, limit: usize| {
-        if got <= limit { Ok(()) } else { Err(BackendError::TableLimit { what, group, got, limit }) }
+        if got <= limit { Ok(()) } else { Err(GateError::TableLimit { what, group, got, limit }) }
     };
     let groups = tables.groups.len();
     exactly("groups for the mechanisms", 0, groups, tables.mechanisms.div_ceil(GROUP_LANES))?;

@@ -9,6 +9,7 @@ pub mod gate;
 pub mod gpu;
 pub mod open;
 
+pub use gate::GateError;
 pub use open::{Choice, Opened, open};
 
 use crate::model::tables::DamageTables;
@@ -81,16 +82,6 @@ pub enum BackendError {
     Refused { device: String, what: &'static str, reason: String },
     #[error("device {device:?} did not answer within {waited_s} s")]
     Timeout { device: String, waited_s: u64 },
-    #[error("compiled tables, group {group}: {what}: got {got}, expected {expected}")]
-    TableShape { what: &'static str, group: usize, got: usize, expected: usize },
-    #[error("compiled tables, group {group}: {what}: got {got}, limit {limit}")]
-    TableLimit { what: &'static str, group: usize, got: usize, limit: usize },
-    #[error("batch: got {got} code columns, the model's tables read {expected}")]
-    ColumnCount { got: usize, expected: usize },
-    #[error("batch: {what} column {column} has {got} rows, the slot column {expected}")]
-    ColumnLength { what: &'static str, column: usize, got: usize, expected: usize },
-    #[error("batch: code column {column} row {row} holds {got}, its table has {table_rows} rows")]
-    Code { column: usize, row: usize, got: u16, table_rows: u32 },
-    #[error("sums of {limit} {what}s asked for, but {what} {largest} was pushed")]
-    Beyond { what: &'static str, largest: u64, limit: usize },
+    #[error(transparent)]
+    Gate(#[from] GateError),
 }

@@ -72,8 +72,12 @@ pub fn of(error: &CliError) -> Exit {
 
 fn of_backend(error: &BackendError) -> Exit {
     match error {
-        BackendError::NoDevice { .. } | BackendError::Lost { .. } => Exit::Device,
+        BackendError::NoDevice { .. }
+        | BackendError::Lost { .. }
+        | BackendError::Refused { .. }
+        | BackendError::Timeout { .. } => Exit::Device,
         BackendError::OutOfMemory { .. } => Exit::Limit,
+        BackendError::Gate(_) => Exit::Internal,
     }
 }
 
@@ -82,6 +86,9 @@ pub fn hint(error: &CliError) -> Option<String> {
     let text = match error {
         CliError::Backend(BackendError::NoDevice { .. }) => {
             "`fleetwear devices` lists the adapters; `--backend cpu` gives the same result without one"
+        }
+        CliError::Backend(BackendError::Gate(_)) => {
+            "this is a mistake in fleetwear, not in your data: please report it with the command and the message above"
         }
         CliError::Backend(_) => "`--backend cpu` gives the same result without the device",
         CliError::Panicked { .. } => {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::drivers::{VehicleSums, add_driver_rows};
 use super::ranges::{RANGE_BITS, RANGE_ROWS, Ranges, stretch_end};
 use super::scalar;
-use crate::backend::gate::{Batch, check_request};
+use crate::backend::gate::{Batch, GateError, check_request};
 use crate::backend::{BackendError, DamageBackend, DamageBatch, DamageRequest, DamageSums, SlotMasks};
 use crate::model::tables::{DamageTables, FLOOR_Q18, GROUP_LANES, GroupTables, Lanes};
 
@@ -227,7 +227,7 @@ impl DamageBackend for CpuDamage {
         for (what, seen, limit) in [("slot", &self.slots_seen, slots), ("vehicle", &self.vehicles_seen, vehicles)] {
             let seen = seen.load(Ordering::Relaxed);
             if seen > limit as u64 {
-                return Err(BackendError::Beyond { what, largest: seen - 1, limit });
+                return Err(GateError::Beyond { what, largest: seen - 1, limit }.into());
             }
         }
         let (mechanisms, words, groups) = (self.tables.mechanisms, self.words(), self.groups.len());
