@@ -5,6 +5,8 @@
 pub mod account;
 pub mod chunk;
 pub mod dictionary;
+pub mod manifest;
 pub mod scan;
 pub mod time;
 pub mod vehicles;
+pub mod writer;

@@ -1,1 +1,3 @@
 //! One binary: every ring of tests that needs more than one room.
+
+mod writer;
