@@ -1,1 +1,0 @@
-//! The conductor: reader → batches → backend → reducers → writer.

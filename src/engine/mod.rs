@@ -1,0 +1,12 @@
+//! The conductor: reader → batches → backend → reducers → writer.
+//!
+//! A command is a plan, checked once, and a call that takes it and gives a report. Nothing is printed; what a
+//! listener should hear goes through [`crate::run::Control`].
+
+pub mod error;
+pub mod plan;
+pub mod report;
+
+pub use error::EngineError;
+pub use plan::ScorePlan;
+pub use report::{ScoreReport, Timings};

@@ -1,0 +1,53 @@
+//! What came of a scoring run.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::fleet::account::Account;
+use crate::fleet::manifest::Manifest;
+use crate::fleet::scan::{ScanKind, UnreadableFile};
+use crate::fleet::time::TimeAxis;
+
+/// A finished scoring run. The folder is in place.
+#[derive(Clone, Debug)]
+pub struct ScoreReport {
+    pub out: PathBuf,
+    pub vehicles: u64,
+    /// Rows written: vehicles times (failure mode, position).
+    pub rows: u64,
+    pub account: Account,
+    /// Files of which no row counts.
+    pub unreadable: Vec<UnreadableFile>,
+    pub scan_kind: ScanKind,
+    pub axis: TimeAxis,
+    pub as_of_day: i32,
+    /// BLAKE3 over the rows in canonical order: equal for equal data, whatever the machine.
+    pub content_hash: String,
+    pub timings: Timings,
+    /// What computed, and why that.
+    pub device: String,
+    pub device_reason: String,
+    pub warnings: Vec<String>,
+    /// As written.
+    pub manifest: Manifest,
+}
+
+/// Where the time went. `scan` is wall time from the first to the last record; `read`, `pack` and `kernel` divide it
+/// in the proportion of thread time.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Timings {
+    /// Dictionary, tables, model, footers, slots.
+    pub plan: Duration,
+    pub scan: Duration,
+    /// Part of `scan`: reading, decoding, quantising.
+    pub read: Duration,
+    /// Part of `scan`: slots, pair terms, tally.
+    pub pack: Duration,
+    /// Part of `scan`: in the backend's hands.
+    pub kernel: Duration,
+    /// Read-back of the sums, the fleet's means and medians.
+    pub finish: Duration,
+    /// Rows, Parquet, content hash, commit.
+    pub write: Duration,
+    pub total: Duration,
+}
