@@ -7,6 +7,19 @@ pub enum Ids {
     Text(Vec<String>),
 }
 
+impl Ids {
+    pub fn len(&self) -> usize {
+        match self {
+            Ids::Integer(ids) => ids.len(),
+            Ids::Text(ids) => ids.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// A vehicle attribute, dictionary-encoded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attribute {
