@@ -5,8 +5,16 @@
 pub mod account;
 pub mod chunk;
 pub mod dictionary;
+mod dictionary_parse;
+pub mod error;
+pub mod files;
+pub mod ids;
+mod lakehouse;
 pub mod manifest;
+pub mod partition;
+pub mod quantise;
 pub mod scan;
 pub mod time;
+mod toml_section;
 pub mod vehicles;
 pub mod writer;

@@ -3,6 +3,13 @@
 //! Dates become days since 1970-01-01. Timestamps become seconds since 2000-01-01 UTC (1932 to 2068). An integer
 //! period stays as it is, and then every day in the dataset (replacements, as-of) is such an integer too.
 
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::{DataType, Date32Type, Int32Type, Int64Type, TimeUnit};
+use chrono::{Datelike, NaiveDate};
+
+use super::error::FleetError;
+use super::quantise::{converted, plain};
+
 /// What a tick counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeAxis {
@@ -14,6 +21,8 @@ pub enum TimeAxis {
 /// Days from 1970-01-01 to 2000-01-01.
 pub const DAYS_TO_2000: i32 = 10_957;
 pub const SECONDS_PER_DAY: i32 = 86_400;
+pub const SHORTEST_MONTH_DAYS: u32 = 28;
+pub const LONGEST_MONTH_DAYS: u32 = 31;
 
 impl TimeAxis {
     /// The day (or integer period) that a tick falls on.
@@ -31,6 +40,144 @@ impl TimeAxis {
             TimeAxis::SecondsSince2000 => {
                 let next_midnight = (i64::from(day) + 1 - i64::from(DAYS_TO_2000)) * i64::from(SECONDS_PER_DAY);
                 (next_midnight - 1).clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32
+            }
+        }
+    }
+}
+
+/// What a column of times may be.
+pub const ACCEPTED: &str = "a date, a timestamp, ISO text or an integer period";
+const MILLISECONDS_PER_DAY: i64 = 86_400_000;
+
+/// Why a row has no tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TickFault {
+    Null,
+    /// Outside what the axis holds, or text that is no date.
+    OutOfRange,
+}
+
+impl TimeAxis {
+    /// The axis that a time column of this type asks for, if it can be one.
+    pub fn of(data_type: &DataType) -> Option<Self> {
+        match data_type {
+            DataType::Dictionary(_, values) => Self::of(values),
+            DataType::Date32 | DataType::Date64 => Some(Self::Days),
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Some(Self::Days),
+            DataType::Timestamp(_, _) => Some(Self::SecondsSince2000),
+            integer if integer.is_integer() => Some(Self::Integer),
+            _ => None,
+        }
+    }
+
+    /// Appends the tick of each time to `out`, 0 where there is none; those rows (counted from the array's first) are
+    /// appended to `faults`, rising. The array's type must ask for this axis ([`TimeAxis::of`]).
+    pub fn ticks(
+        self,
+        array: &dyn Array,
+        out: &mut Vec<i32>,
+        faults: &mut Vec<(usize, TickFault)>,
+    ) -> Result<(), FleetError> {
+        if Self::of(array.data_type()) != Some(self) {
+            return Err(FleetError::Internal { what: format!("{} as a time of {self:?}", array.data_type()) });
+        }
+        let start = out.len();
+        let first_fault = faults.len();
+        match array.data_type() {
+            DataType::Date32 => out.extend_from_slice(array.as_primitive::<Date32Type>().values()),
+            DataType::Int32 => out.extend_from_slice(array.as_primitive::<Int32Type>().values()),
+            DataType::Dictionary(_, _) => return self.ticks(&plain(array)?, out, faults),
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
+                // Text that is no date becomes null, which the text itself is not.
+                let dates = converted(array, &DataType::Date32)?;
+                out.extend_from_slice(dates.as_primitive::<Date32Type>().values());
+                let unreadable = |row: &usize| dates.is_null(*row) && array.is_valid(*row);
+                faults.extend((0..array.len()).filter(unreadable).map(|row| (row, TickFault::OutOfRange)));
+            }
+            _ => {
+                // Every other type fits i64 but for the largest unsigned numbers, which become null like bad text.
+                let wide = converted(array, &DataType::Int64)?;
+                let unit = Unit::of(array.data_type());
+                for (row, &raw) in wide.as_primitive::<Int64Type>().values().iter().enumerate() {
+                    let too_large = wide.is_null(row) && array.is_valid(row);
+                    match i32::try_from(unit.tick(raw)) {
+                        Ok(tick) if !too_large => out.push(tick),
+                        _ => {
+                            out.push(0);
+                            if array.is_valid(row) {
+                                faults.push((row, TickFault::OutOfRange));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        if array.logical_null_count() > 0 {
+            let nulls = array.logical_nulls();
+            let is_null = |row: &usize| nulls.as_ref().is_some_and(|nulls| nulls.is_null(*row));
+            faults.extend((0..array.len()).filter(is_null).map(|row| (row, TickFault::Null)));
+            faults[first_fault..].sort_by_key(|(row, _)| *row);
+        }
+        for (row, _) in &faults[first_fault..] {
+            out[start + row] = 0;
+        }
+        Ok(())
+    }
+
+    /// The day of each date of a table whose dates need not be as fine as the histories'; `None` where it is missing
+    /// or out of range. The column's type must satisfy [`TimeAxis::takes_days_of`].
+    pub fn days(self, array: &dyn Array) -> Result<Vec<Option<i32>>, FleetError> {
+        let axis = Self::of(array.data_type()).unwrap_or(self);
+        let (mut ticks, mut faults) = (Vec::with_capacity(array.len()), Vec::new());
+        axis.ticks(array, &mut ticks, &mut faults)?;
+        let mut days: Vec<Option<i32>> = ticks.into_iter().map(|tick| Some(axis.day(tick))).collect();
+        for (row, _) in faults {
+            days[row] = None;
+        }
+        Ok(days)
+    }
+
+    /// Whether a table's column of this type can say days of this axis: dates and timestamps mix, integers do not.
+    pub fn takes_days_of(self, data_type: &DataType) -> bool {
+        Self::of(data_type).is_some_and(|other| (other == Self::Integer) == (self == Self::Integer))
+    }
+}
+
+/// Days of the calendar month that a day (since 1970-01-01) falls in; `None` outside the calendar's range.
+pub fn days_of_month(day: i32) -> Option<u32> {
+    let date = NaiveDate::from_num_days_from_ce_opt(day.checked_add(EPOCH_DAYS_FROM_CE)?)?;
+    Some(u32::from(date.num_days_in_month()))
+}
+
+/// From the proleptic year 1's first day, counted as 1, to 1970-01-01.
+const EPOCH_DAYS_FROM_CE: i32 = 719_163;
+
+/// How raw 64-bit times become ticks.
+#[derive(Clone, Copy)]
+enum Unit {
+    Plain,
+    MillisecondsOfDays,
+    PerSecond(i64),
+}
+
+impl Unit {
+    fn of(data_type: &DataType) -> Self {
+        match data_type {
+            DataType::Date64 => Self::MillisecondsOfDays,
+            DataType::Timestamp(TimeUnit::Second, _) => Self::PerSecond(1),
+            DataType::Timestamp(TimeUnit::Millisecond, _) => Self::PerSecond(1_000),
+            DataType::Timestamp(TimeUnit::Microsecond, _) => Self::PerSecond(1_000_000),
+            DataType::Timestamp(TimeUnit::Nanosecond, _) => Self::PerSecond(1_000_000_000),
+            _ => Self::Plain,
+        }
+    }
+
+    fn tick(self, raw: i64) -> i64 {
+        match self {
+            Self::Plain => raw,
+            Self::MillisecondsOfDays => raw.div_euclid(MILLISECONDS_PER_DAY),
+            Self::PerSecond(parts) => {
+                raw.div_euclid(parts).saturating_sub(i64::from(DAYS_TO_2000) * i64::from(SECONDS_PER_DAY))
             }
         }
     }
