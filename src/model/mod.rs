@@ -1,6 +1,17 @@
 //! What a failure mode is: the TOML language, the curves, the compiled integer tables and the life law.
 //!
-//! `model` knows no other room but [`crate::fixed`].
+//! `model` knows no other room but [`crate::fixed`]. A model goes one way: text → [`spec::Model`] (checked by itself)
+//! → [`compile::compile`] against a dataset's [`channel::Schema`] → [`compiled::CompiledModel`] (integers for the
+//! kernels, names for the host).
 
 pub mod channel;
+pub mod compile;
+pub mod compiled;
+pub mod curve;
+pub mod error;
+pub mod life;
+mod parse;
+pub mod shipped;
+pub mod spec;
+pub mod surface;
 pub mod tables;
