@@ -1,0 +1,95 @@
+//! What a reader of a score should know before trusting it.
+
+/// A remark on one row of the scores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Flag {
+    /// The vehicle has no record on or before the as-of day.
+    NoRecords,
+    /// The part was put in after the vehicle's last record.
+    NoRecordsSinceStart,
+    /// No record in the recent window: the recent rate is null.
+    NoRecentRecords,
+    /// No replacement and no sale or build date: the clock runs since the first record, and what came before is
+    /// unknown.
+    StartUnknown,
+    /// The first record is more than [`LATE_DAYS`] after the part's start: its use in between is not in the clock.
+    HistoryStartsLate,
+    /// At least one record reached a whole life and was capped: the model does not fit this vehicle.
+    IncrementCapped,
+    /// The exposure is not available in more than [`MISSING_SHARE`] of the part's records: the clock is too low.
+    ExposureMissing,
+    /// A later replacement of the component does not say at which of the model's positions.
+    ReplacementNotPlaced,
+    /// The vehicle left service on or before the as-of day.
+    Retired,
+    /// Only the histories know this vehicle: no attributes and no events.
+    UnlistedVehicle,
+}
+
+/// Days between a part's start and the first record that are still ordinary.
+pub const LATE_DAYS: i32 = 31;
+/// Share of records without exposure that is still ordinary.
+pub const MISSING_SHARE: f64 = 0.05;
+
+/// All flags with their names, in the order in which a row names them.
+pub const NAMES: [(Flag, &str); 10] = [
+    (Flag::NoRecords, "no_records"),
+    (Flag::NoRecordsSinceStart, "no_records_since_start"),
+    (Flag::NoRecentRecords, "no_recent_records"),
+    (Flag::StartUnknown, "start_unknown"),
+    (Flag::HistoryStartsLate, "history_starts_late"),
+    (Flag::IncrementCapped, "increment_capped"),
+    (Flag::ExposureMissing, "exposure_missing"),
+    (Flag::ReplacementNotPlaced, "replacement_not_placed"),
+    (Flag::Retired, "retired"),
+    (Flag::UnlistedVehicle, "unlisted_vehicle"),
+];
+
+/// The flags of one row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags(u16);
+
+impl Flags {
+    pub fn raise(&mut self, flag: Flag, condition: bool) {
+        self.0 |= u16::from(condition) << flag as u8;
+    }
+
+    pub fn has(self, flag: Flag) -> bool {
+        self.0 >> flag as u8 & 1 == 1
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl std::fmt::Display for Flags {
+    /// Names joined by commas; nothing if there are none.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut separator = "";
+        for (_, name) in NAMES.iter().filter(|(flag, _)| self.has(*flag)) {
+            write!(f, "{separator}{name}")?;
+            separator = ",";
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stand_in_order() {
+        let mut flags = Flags::default();
+        assert_eq!(flags.to_string(), "");
+        flags.raise(Flag::Retired, true);
+        flags.raise(Flag::IncrementCapped, true);
+        flags.raise(Flag::NoRecords, false);
+        assert_eq!(flags.to_string(), "increment_capped,retired");
+        for (index, (flag, _)) in NAMES.iter().enumerate() {
+            assert_eq!(*flag as usize, index);
+        }
+    }
+}

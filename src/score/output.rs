@@ -1,0 +1,240 @@
+//! The table `scores`: its columns, and its rows by position in canonical order.
+//!
+//! Rows are sorted by vehicle id (integers by value, text bytewise), then failure mode, then position. Every vehicle
+//! has the same number of rows, so any range of rows can be made without the others.
+//!
+//! | column | type | meaning |
+//! |---|---|---|
+//! | the histories' vehicle column | Int64 or Utf8 | vehicle id |
+//! | failure_mode | Utf8 | id of the failure mode |
+//! | component | Utf8 | what is replaced |
+//! | position | Utf8, null | where, if the mode has positions |
+//! | as_of | Date32 (Int32 for integer periods) | the score speaks of the end of this day |
+//! | clock_start | same, null | day of the part's last replacement; later records count. Null: since the first record |
+//! | records | Int64 | records that count for the part |
+//! | clocks | list of struct (mechanism Utf8, clock_q48 Int64) | what each mechanism has used up since then, in 2^-48 lives |
+//! | damage | Float64 | sum of the clocks in lives, each raised to its exponent; 1 is the characteristic life |
+//! | cumulative_hazard | Float64 | damage raised to the Weibull shape |
+//! | damage_per_day_recent | Float64, null | growth of the damage over the last 90 days (or since start or first record, if later), per day |
+//! | relative_rate | Float64, null | the vehicle's clock per observed day over the fleet's median for the mode |
+//! | driver_1 … driver_3 | Utf8, null | the channels that raise this vehicle's rate most against the fleet's mean |
+//! | driver_1_ratio … | Float64, null | by how much |
+//! | flags | Utf8 | names of [`super::flags::Flag`]s joined by commas, empty if there is nothing to say |
+//! | attributes to keep | Utf8, null | as in the vehicles table |
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, Date32Array, Float64Array, Float64Builder, Int32Array, Int64Array, ListArray, RecordBatch, StringArray,
+    StringBuilder, StructArray,
+};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
+use arrow::error::ArrowError;
+
+use super::drivers::DRIVERS;
+use super::row::Scorer;
+use crate::fleet::time::TimeAxis;
+use crate::fleet::vehicles::{Attribute, Ids};
+
+/// Columns by which the rows are sorted, beside the vehicle's.
+pub const SORT_COLUMNS: [&str; 2] = ["failure_mode", "position"];
+
+/// The rows of the scores, made on demand.
+pub struct ScoreRows<'a> {
+    scorer: &'a Scorer<'a>,
+    /// Vehicles by rising id.
+    order: Vec<u32>,
+    keep: Vec<&'a Attribute>,
+    schema: SchemaRef,
+}
+
+impl<'a> ScoreRows<'a> {
+    /// `vehicle_column` is the name that the histories give their vehicles, `keep` the attributes to carry along.
+    pub fn new(scorer: &'a Scorer<'a>, vehicle_column: &str, keep: Vec<&'a Attribute>) -> Self {
+        let order = in_id_order(&scorer.fleet.sums.ids);
+        let schema = schema(&scorer.fleet.sums.ids, scorer.fleet.plan.axis, vehicle_column, &keep);
+        Self { scorer, order, keep, schema }
+    }
+
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.order.len() * self.scorer.parts.rows.len()
+    }
+
+    /// The rows of a range of positions.
+    pub fn batch(&self, rows: Range<usize>) -> Result<RecordBatch, ArrowError> {
+        let scorer = self.scorer;
+        let model = scorer.fleet.model;
+        let templates = &scorer.parts.rows;
+        let capacity = rows.len();
+        let mut vehicles: Vec<u32> = Vec::with_capacity(capacity);
+        let mut failure_mode = StringBuilder::with_capacity(capacity, capacity * 16);
+        let mut component = StringBuilder::with_capacity(capacity, capacity * 16);
+        let mut position = StringBuilder::with_capacity(capacity, capacity * 8);
+        let mut clock_start: Vec<Option<i32>> = Vec::with_capacity(capacity);
+        let mut records: Vec<i64> = Vec::with_capacity(capacity);
+        let mut clock_offsets: Vec<i32> = Vec::with_capacity(capacity + 1);
+        let mut clock_mechanism = StringBuilder::with_capacity(capacity * 2, capacity * 32);
+        let mut clock_q48: Vec<i64> = Vec::with_capacity(capacity * 2);
+        let mut damage: Vec<f64> = Vec::with_capacity(capacity);
+        let mut cumulative_hazard: Vec<f64> = Vec::with_capacity(capacity);
+        let mut damage_per_day_recent = Float64Builder::with_capacity(capacity);
+        let mut relative_rate = Float64Builder::with_capacity(capacity);
+        let mut driver = [(); DRIVERS].map(|()| StringBuilder::with_capacity(capacity, capacity * 16));
+        let mut driver_ratio = [(); DRIVERS].map(|()| Float64Builder::with_capacity(capacity));
+        let mut flags = StringBuilder::with_capacity(capacity, capacity * 8);
+        let mut flags_text = String::new();
+
+        let mut figures = scorer.figures();
+        clock_offsets.push(0);
+        for row in rows {
+            let vehicle = self.order[row / templates.len()];
+            if vehicles.last() != Some(&vehicle) {
+                scorer.load(vehicle as usize, &mut figures);
+            }
+            vehicles.push(vehicle);
+            let template = &templates[row % templates.len()];
+            let mode = &model.modes[template.mode];
+            let part = &scorer.parts.parts[template.part];
+            let slots = scorer.slots(vehicle as usize, template);
+            for mechanism in mode.mechanisms.clone() {
+                clock_mechanism.append_value(&model.mechanisms[mechanism].id);
+                clock_q48.push(scorer.fleet.clock_q48(slots.clone(), mechanism) as i64);
+            }
+            clock_offsets.push(clock_q48.len() as i32);
+            let score = scorer.score(template, &mut figures);
+            failure_mode.append_value(&mode.id);
+            component.append_value(&part.component);
+            position.append_option(part.position.as_deref());
+            clock_start.push(score.clock_start_day);
+            records.push(score.records as i64);
+            damage.push(score.damage);
+            cumulative_hazard.push(score.cumulative_hazard);
+            damage_per_day_recent.append_option(score.damage_per_day_recent);
+            relative_rate.append_option(score.relative_rate);
+            for (place, ranked) in score.drivers.iter().enumerate() {
+                driver[place].append_option(ranked.map(|ranked| ranked.channel));
+                driver_ratio[place].append_option(ranked.map(|ranked| ranked.ratio));
+            }
+            flags_text.clear();
+            if !score.flags.is_empty() {
+                use std::fmt::Write;
+                // Writing to a string cannot fail.
+                let _ = write!(flags_text, "{}", score.flags);
+            }
+            flags.append_value(&flags_text);
+        }
+
+        let axis = scorer.fleet.plan.axis;
+        let as_of = vec![Some(scorer.fleet.plan.as_of_day); vehicles.len()];
+        let clocks = StructArray::try_new(
+            clock_fields(),
+            vec![Arc::new(clock_mechanism.finish()), Arc::new(Int64Array::from(clock_q48))],
+            None,
+        )?;
+        let clocks =
+            ListArray::try_new(clocks_item(), OffsetBuffer::new(clock_offsets.into()), Arc::new(clocks), None)?;
+        let mut columns: Vec<ArrayRef> = vec![
+            id_column(&scorer.fleet.sums.ids, &vehicles),
+            Arc::new(failure_mode.finish()),
+            Arc::new(component.finish()),
+            Arc::new(position.finish()),
+            day_column(axis, as_of),
+            day_column(axis, clock_start),
+            Arc::new(Int64Array::from(records)),
+            Arc::new(clocks),
+            Arc::new(Float64Array::from(damage)),
+            Arc::new(Float64Array::from(cumulative_hazard)),
+            Arc::new(damage_per_day_recent.finish()),
+            Arc::new(relative_rate.finish()),
+        ];
+        for (mut name, mut ratio) in driver.into_iter().zip(driver_ratio) {
+            columns.push(Arc::new(name.finish()));
+            columns.push(Arc::new(ratio.finish()));
+        }
+        columns.push(Arc::new(flags.finish()));
+        for attribute in &self.keep {
+            let values = vehicles.iter().map(|&vehicle| {
+                let code = attribute.code.get(vehicle as usize).copied().unwrap_or(u32::MAX);
+                attribute.values.get(code as usize).map(String::as_str)
+            });
+            columns.push(Arc::new(values.collect::<StringArray>()));
+        }
+        RecordBatch::try_new(Arc::clone(&self.schema), columns)
+    }
+}
+
+/// Vehicle indices by rising id: integers by value, text bytewise.
+fn in_id_order(ids: &Ids) -> Vec<u32> {
+    use rayon::prelude::*;
+    let mut order: Vec<u32> = (0..ids.len() as u32).collect();
+    match ids {
+        Ids::Integer(ids) => order.par_sort_unstable_by_key(|&vehicle| ids[vehicle as usize]),
+        Ids::Text(ids) => order.par_sort_unstable_by(|&a, &b| ids[a as usize].cmp(&ids[b as usize])),
+    }
+    order
+}
+
+fn clock_fields() -> Fields {
+    Fields::from(vec![Field::new("mechanism", DataType::Utf8, false), Field::new("clock_q48", DataType::Int64, false)])
+}
+
+fn clocks_item() -> Arc<Field> {
+    Arc::new(Field::new("element", DataType::Struct(clock_fields()), false))
+}
+
+fn schema(ids: &Ids, axis: TimeAxis, vehicle_column: &str, keep: &[&Attribute]) -> SchemaRef {
+    let id_type = match ids {
+        Ids::Integer(_) => DataType::Int64,
+        Ids::Text(_) => DataType::Utf8,
+    };
+    let day_type = match axis {
+        TimeAxis::Days | TimeAxis::SecondsSince2000 => DataType::Date32,
+        TimeAxis::Integer => DataType::Int32,
+    };
+    let mut fields = vec![
+        Field::new(vehicle_column, id_type, false),
+        Field::new("failure_mode", DataType::Utf8, false),
+        Field::new("component", DataType::Utf8, false),
+        Field::new("position", DataType::Utf8, true),
+        Field::new("as_of", day_type.clone(), false),
+        Field::new("clock_start", day_type, true),
+        Field::new("records", DataType::Int64, false),
+        Field::new("clocks", DataType::List(clocks_item()), false),
+        Field::new("damage", DataType::Float64, false),
+        Field::new("cumulative_hazard", DataType::Float64, false),
+        Field::new("damage_per_day_recent", DataType::Float64, true),
+        Field::new("relative_rate", DataType::Float64, true),
+    ];
+    for place in 1..=DRIVERS {
+        fields.push(Field::new(format!("driver_{place}"), DataType::Utf8, true));
+        fields.push(Field::new(format!("driver_{place}_ratio"), DataType::Float64, true));
+    }
+    fields.push(Field::new("flags", DataType::Utf8, false));
+    fields.extend(keep.iter().map(|attribute| Field::new(&attribute.name, DataType::Utf8, true)));
+    Arc::new(Schema::new(fields))
+}
+
+fn id_column(ids: &Ids, vehicles: &[u32]) -> ArrayRef {
+    match ids {
+        Ids::Integer(ids) => {
+            Arc::new(vehicles.iter().map(|&vehicle| Some(ids[vehicle as usize])).collect::<Int64Array>())
+        }
+        Ids::Text(ids) => {
+            Arc::new(StringArray::from_iter_values(vehicles.iter().map(|&vehicle| ids[vehicle as usize].as_str())))
+        }
+    }
+}
+
+fn day_column(axis: TimeAxis, days: Vec<Option<i32>>) -> ArrayRef {
+    match axis {
+        TimeAxis::Days | TimeAxis::SecondsSince2000 => Arc::new(Date32Array::from(days)),
+        TimeAxis::Integer => Arc::new(Int32Array::from(days)),
+    }
+}

@@ -1,0 +1,195 @@
+//! One score: what a vehicle's sums say about one part and failure mode.
+//!
+//! Units: clocks in Q48 lives; damage, hazard and ratios are pure numbers; days of the dataset's axis.
+
+use std::ops::Range;
+
+use super::drivers::{DRIVERS, ModeDrivers, RankedDriver};
+use super::flags::{Flag, Flags, LATE_DAYS, MISSING_SHARE};
+use super::fleet::{Fleet, Standard};
+use super::parts::{PartStarts, Parts, ScoreRow};
+use super::tally::SlotTally;
+use crate::fleet::vehicles::Vehicles;
+use crate::model::compiled::CompiledMode;
+use crate::model::life;
+
+/// Everything that scores are computed from.
+#[derive(Clone, Debug)]
+pub struct Scorer<'a> {
+    pub fleet: Fleet<'a>,
+    pub vehicles: &'a Vehicles,
+    pub parts: &'a Parts,
+    pub starts: &'a PartStarts,
+    pub standard: Standard,
+    /// Of each failure mode.
+    pub drivers: Vec<ModeDrivers>,
+}
+
+/// One row of the scores, but for names and clocks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Score<'a> {
+    /// Day of the replacement that put the part in; `None`: the clock runs since the first record.
+    pub clock_start_day: Option<i32>,
+    /// Records that the clock sums.
+    pub records: u64,
+    pub damage: f64,
+    pub cumulative_hazard: f64,
+    pub damage_per_day_recent: Option<f64>,
+    pub relative_rate: Option<f64>,
+    pub drivers: [Option<RankedDriver<'a>>; DRIVERS],
+    pub flags: Flags,
+}
+
+/// What the rows of one vehicle share. Made once, filled for one vehicle after the other.
+#[derive(Clone, Debug)]
+pub struct VehicleFigures {
+    vehicle: usize,
+    history: SlotTally,
+    /// Driver means less the fleet's.
+    excess_log2: Vec<Option<f64>>,
+    /// Of each failure mode.
+    relative_rate: Vec<Option<f64>>,
+    shares: Vec<f64>,
+}
+
+impl<'a> Scorer<'a> {
+    /// Computes the fleet's figures. Runs on the current rayon pool.
+    pub fn new(fleet: Fleet<'a>, vehicles: &'a Vehicles, parts: &'a Parts, starts: &'a PartStarts) -> Self {
+        let drivers = fleet.model.modes.iter().map(|mode| ModeDrivers::new(fleet.model, mode)).collect();
+        Self { fleet, vehicles, parts, starts, standard: fleet.standard(), drivers }
+    }
+
+    /// Room for a vehicle's figures.
+    pub fn figures(&self) -> VehicleFigures {
+        VehicleFigures {
+            vehicle: 0,
+            history: SlotTally::EMPTY,
+            excess_log2: vec![None; self.fleet.model.drivers.len()],
+            relative_rate: vec![None; self.fleet.model.modes.len()],
+            shares: Vec::new(),
+        }
+    }
+
+    /// Computes what the rows of `vehicle` share.
+    pub fn load(&self, vehicle: usize, figures: &mut VehicleFigures) {
+        figures.vehicle = vehicle;
+        figures.history = self.fleet.history(vehicle);
+        self.fleet.driver_log2(vehicle, &mut figures.excess_log2);
+        for (excess, fleet) in figures.excess_log2.iter_mut().zip(&self.standard.driver_log2) {
+            *excess = match (*excess, fleet) {
+                (Some(vehicle), Some(fleet)) => Some(vehicle - fleet),
+                _ => None,
+            };
+        }
+        for (index, mode) in self.fleet.model.modes.iter().enumerate() {
+            let median = self.standard.median_rate[index].filter(|&median| median > 0.0);
+            figures.relative_rate[index] = median.and_then(|median| Some(self.fleet.rate(vehicle, mode)? / median));
+        }
+    }
+
+    /// The slots that count for a row of a vehicle.
+    pub fn slots(&self, vehicle: usize, row: &ScoreRow) -> Range<usize> {
+        self.fleet.plan.since(vehicle, self.starts.day(vehicle, row.part))
+    }
+
+    /// The score of a row of the loaded vehicle.
+    pub fn score<'s>(&'s self, row: &ScoreRow, figures: &mut VehicleFigures) -> Score<'s> {
+        let vehicle = figures.vehicle;
+        let mode = &self.fleet.model.modes[row.mode];
+        let clock_start_day = self.starts.day(vehicle, row.part);
+        let slots = self.slots(vehicle, row);
+        let tally = self.fleet.tally(slots.clone());
+        figures.shares.clear();
+        let mut damage = 0.0;
+        for mechanism in mode.mechanisms.clone() {
+            let exponent = self.fleet.model.mechanisms[mechanism].clock_exponent;
+            let part = life::mechanism_damage(self.fleet.clock_q48(slots.clone(), mechanism), exponent);
+            figures.shares.push(part);
+            damage += part;
+        }
+        let mut drivers = [None; DRIVERS];
+        if damage > 0.0 {
+            figures.shares.iter_mut().for_each(|share| *share /= damage);
+            drivers = self.drivers[row.mode].rank(&figures.excess_log2, &figures.shares);
+        }
+        Score {
+            clock_start_day,
+            records: u64::from(tally.records),
+            damage,
+            cumulative_hazard: life::cumulative_hazard(damage, mode.weibull_shape),
+            damage_per_day_recent: self.damage_per_day_recent(vehicle, mode, clock_start_day, &tally, damage),
+            relative_rate: figures.relative_rate[row.mode],
+            drivers,
+            flags: self.flags(figures, row, mode, clock_start_day, slots, &tally),
+        }
+    }
+
+    /// Growth of the damage over the recent window, a day: over less if the part or its history is younger.
+    fn damage_per_day_recent(
+        &self,
+        vehicle: usize,
+        mode: &CompiledMode,
+        start_day: Option<i32>,
+        tally: &SlotTally,
+        damage: f64,
+    ) -> Option<f64> {
+        let plan = self.fleet.plan;
+        let since = plan.since(vehicle, start_day);
+        let recent = plan.recent(vehicle);
+        if tally.records == 0 || self.fleet.tally(since.start.max(recent.start)..since.end).records == 0 {
+            return None;
+        }
+        let before = since.start..recent.start.max(since.start);
+        let earlier = life::damage(mode.mechanisms.clone().map(|mechanism| {
+            (self.fleet.clock_q48(before.clone(), mechanism), self.fleet.model.mechanisms[mechanism].clock_exponent)
+        }));
+        let as_of_day = f64::from(plan.as_of_day);
+        let first_record_day = f64::from(plan.axis.day(tally.first_tick));
+        let window_start = f64::from(plan.recent_day())
+            .max(start_day.map_or(f64::NEG_INFINITY, f64::from))
+            .max(first_record_day - self.fleet.period_days);
+        let days = as_of_day - window_start;
+        (days > 0.0).then(|| (damage - earlier) / days)
+    }
+
+    fn flags(
+        &self,
+        figures: &VehicleFigures,
+        row: &ScoreRow,
+        mode: &CompiledMode,
+        start_day: Option<i32>,
+        slots: Range<usize>,
+        tally: &SlotTally,
+    ) -> Flags {
+        let vehicle = figures.vehicle;
+        let plan = self.fleet.plan;
+        let dated = |days: &[Option<i32>]| days.get(vehicle).copied().flatten();
+        let in_service = start_day.or(dated(&self.vehicles.sale_day)).or(dated(&self.vehicles.build_day));
+        let late = |start: i32| plan.axis.day(tally.first_tick) > start.saturating_add(LATE_DAYS);
+        let missing_share = |mechanism: usize| -> f64 {
+            let Some(exposure) = self.fleet.exposure_of(mechanism) else { return 0.0 };
+            let missing: u64 = slots.clone().map(|slot| u64::from(self.fleet.sums.tally.missing(slot, exposure))).sum();
+            missing as f64 / f64::from(tally.records.max(1))
+        };
+        let words = self.fleet.model.mechanisms.len().div_ceil(32);
+        let capped = |mechanism: usize| {
+            slots.clone().any(|slot| {
+                let word = self.fleet.sums.damage.capped.get(slot * words + mechanism / 32).copied().unwrap_or(0);
+                word >> (mechanism % 32) & 1 == 1
+            })
+        };
+        let recent = self.fleet.tally(plan.recent(vehicle)).records > 0;
+        let mut flags = Flags::default();
+        flags.raise(Flag::NoRecords, figures.history.records == 0);
+        flags.raise(Flag::NoRecordsSinceStart, figures.history.records > 0 && tally.records == 0);
+        flags.raise(Flag::NoRecentRecords, figures.history.records > 0 && !recent);
+        flags.raise(Flag::StartUnknown, in_service.is_none());
+        flags.raise(Flag::HistoryStartsLate, tally.records > 0 && in_service.is_some_and(late));
+        flags.raise(Flag::IncrementCapped, mode.mechanisms.clone().any(capped));
+        flags.raise(Flag::ExposureMissing, mode.mechanisms.clone().any(|m| missing_share(m) > MISSING_SHARE));
+        flags.raise(Flag::ReplacementNotPlaced, self.starts.is_doubtful(vehicle, row.part));
+        flags.raise(Flag::Retired, dated(&self.vehicles.end_day).is_some_and(|day| day <= plan.as_of_day));
+        flags.raise(Flag::UnlistedVehicle, vehicle >= plan.known());
+        flags
+    }
+}
