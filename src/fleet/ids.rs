@@ -252,6 +252,20 @@ impl IdTable {
         }
     }
 
+    /// Forgets all ids but the first `known`: for a scan that starts over. No reader may be at work.
+    pub fn truncate(&self, known: usize) {
+        let mut inner = self.write();
+        inner.follower.truncate(known);
+        match &mut inner.ids {
+            Store::Integer(ids) => ids.truncate(known),
+            Store::Text { bytes, ends } => {
+                ends.truncate(known);
+                bytes.truncate(ends.last().map_or(0, |&end| end as usize));
+            }
+        }
+        inner.table.retain(|&mut index| (index as usize) < known);
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, Inner> {
         self.inner.read().unwrap_or_else(PoisonError::into_inner)
     }

@@ -4,16 +4,21 @@
 
 pub mod account;
 pub mod chunk;
+pub mod derived;
 pub mod dictionary;
 mod dictionary_parse;
 pub mod error;
+pub mod events;
 pub mod files;
 pub mod ids;
+pub mod joins;
 mod lakehouse;
 pub mod manifest;
 pub mod partition;
 pub mod quantise;
 pub mod scan;
+mod table_file;
+pub mod tables;
 pub mod time;
 mod toml_section;
 pub mod vehicles;
