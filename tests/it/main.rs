@@ -1,3 +1,4 @@
 //! One binary: every ring of tests that needs more than one room.
 
+mod tidy;
 mod writer;
