@@ -1,4 +1,5 @@
 //! One binary: every ring of tests that needs more than one room.
 
+mod model;
 mod tidy;
 mod writer;

@@ -1,5 +1,9 @@
-//! placeholder
-use fleetwear::model::{compile::compile, spec::Model, shipped::{SHIPPED, standard_schema}};
+//! Model errors, refusals and the shipped models.
+use fleetwear::model::{
+    compile::compile,
+    shipped::{SHIPPED, standard_schema},
+    spec::Model,
+};
 #[test]
 fn shipped_models_compile() {
     for (name, _) in SHIPPED {
