@@ -269,7 +269,7 @@ fn channel(section: Section, name: &str, names: &[&str], join: Option<usize>) ->
     let source = match (section.section("derived")?, join) {
         (Some(derived), _) if column.is_some() || join.is_some() || stored != Stored::ByType => {
             let remedy = "give it no column, no join and no `stored`";
-            return Err(derived.error(derived.at(), "derived", "is computed and read at once", remedy));
+            return Err(section.error(derived.at(), "derived", "is computed and read at once", remedy));
         }
         (Some(derived), _) => derived_source(derived, names)?,
         (None, Some(join)) => ChannelSource::Join { join, column: column.unwrap_or_else(|| name.to_string()), stored },
@@ -334,8 +334,12 @@ fn derived_source(section: Section, names: &[&str]) -> Result<ChannelSource, Fle
         }
     }
     let Some((key, operation, entry)) = found else {
-        let missing =
-            section.error(section.at(), "derived", "names no operation", "write { difference = [\"a\", \"b\"] }");
+        let missing = section.error(
+            section.at(),
+            "difference",
+            "or another operation is missing",
+            "write { difference = [\"a\", \"b\"] }",
+        );
         section.finish()?;
         return Err(missing);
     };

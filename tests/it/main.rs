@@ -1,5 +1,7 @@
 //! One binary: every ring of tests that needs more than one room.
 
+mod dataset;
+mod dictionary;
 mod model;
 mod tidy;
 mod writer;

@@ -1,0 +1,74 @@
+//! The dataset: files found, tables loaded, every row accounted for; on made-up hostile inputs and on the buses.
+
+mod files;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use fleetwear::fleet::dictionary::Dictionary;
+use fleetwear::fleet::ids::IdTable;
+use fleetwear::fleet::tables;
+use fleetwear::fleet::time::TimeAxis;
+use fleetwear::fleet::vehicles::EventKind;
+use fleetwear::model::channel::PeriodLength;
+use fleetwear::run::Control;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+/// Writes columns as a Parquet file.
+fn write_parquet(path: &Path, columns: &[(&str, ArrayRef)]) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let batch = RecordBatch::try_from_iter_with_nullable(
+        columns.iter().map(|(name, column)| (*name, Arc::clone(column), true)),
+    )
+    .unwrap();
+    let mut writer = ArrowWriter::try_new(std::fs::File::create(path).unwrap(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+}
+
+/// The id table of a dictionary, as a reader opens it: by the type of the histories' vehicle column.
+fn id_table(dictionary: &Dictionary) -> IdTable {
+    let file = &fleetwear::fleet::files::resolve(&dictionary.histories.files).unwrap()[0];
+    let builder = ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(&file.path).unwrap()).unwrap();
+    let column = &dictionary.histories.vehicle;
+    let data_type = builder.schema().field_with_name(column).unwrap().data_type().clone();
+    IdTable::for_column(&data_type, &file.path, column).unwrap()
+}
+
+/// Real data beside the repository; where they may be skipped, the test says so in its output.
+fn outside_data(name: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
+    if !path.exists() && std::env::var("FLEETWEAR_OUTSIDE_DATA").as_deref() == Ok("skip") {
+        println!("SKIPPED: no outside data at {name} (FLEETWEAR_OUTSIDE_DATA=skip)");
+        return None;
+    }
+    assert!(path.exists(), "{} is missing; set FLEETWEAR_OUTSIDE_DATA=skip to do without", path.display());
+    Some(path)
+}
+
+#[test]
+fn buses_load() {
+    let Some(_) = outside_data("buses") else { return };
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/examples/buses");
+    let dictionary = Dictionary::load(&path).unwrap();
+    let schema = dictionary.schema();
+    assert_eq!(schema.period_length, PeriodLength::Channel(2));
+    assert_eq!(schema.channels[0].codes, 12_001);
+    let ids = id_table(&dictionary);
+    let (vehicles, account) = tables::load(&dictionary, TimeAxis::Days, &ids, &Control::silent()).unwrap();
+    let rows = account.vehicles.unwrap();
+    assert!(rows.balances());
+    assert_eq!((rows.rows_in, rows.vehicles, rows.repeated, rows.no_build_date), (99, 99, 0, 99));
+    let events = account.events.unwrap();
+    assert!(events.balances());
+    assert_eq!((events.rows_in, events.taken, events.quarantined()), (53, 53, 0));
+    assert_eq!(vehicles.components, ["engine"]);
+    assert!(vehicles.events.iter().all(|event| event.kind == EventKind::Replacement));
+    assert_eq!(vehicles.attributes[0].values, ["a452372", "a452374", "d309", "g870", "rt50", "t8h203"]);
+    // Bus a452372-4239 had its engine replaced on 1976-01-01, day 2191.
+    let bus = ids.index_of("a452372-4239").unwrap();
+    let days: Vec<i32> = vehicles.events.iter().filter(|event| event.vehicle == bus).map(|e| e.occurred_day).collect();
+    assert_eq!(days, [2191]);
+}
