@@ -1,0 +1,204 @@
+//! The state folder: complete generations side by side, and a pointer to the one that counts.
+//!
+//! ```text
+//! DIR/CURRENT          name of the generation that counts, swapped by rename
+//! DIR/gen-00000012/    state.json and the arrays of one generation
+//! DIR/log-00000012/    packed records that this night added; later generations refer to them
+//! DIR/lock             held by the run that uses the state
+//! ```
+//!
+//! A night places its log folder, then its generation, then its scores, and last swaps the pointer. Whatever a killed
+//! run leaves beside the pointer's generation is removed by the next one, unless that run had placed its scores and
+//! only the pointer is missing ([`StateFolder::pending`]). Each folder appears by one rename
+//! ([`crate::fleet::writer`]).
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, TryLockError};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::error::StateError;
+use super::record::{STATE_VERSION, StateRecord};
+use crate::fleet::writer::folder::SUCCESS;
+
+const CURRENT: &str = "CURRENT";
+const CURRENT_STAGED: &str = "CURRENT.staged";
+const LOCK: &str = "lock";
+const GENERATION: &str = "gen-";
+const LOG: &str = "log-";
+pub const STATE_JSON: &str = "state.json";
+
+/// A state folder in use by this run.
+#[derive(Debug)]
+pub struct StateFolder {
+    path: PathBuf,
+    /// Held until dropped.
+    _lock: File,
+    current: Option<u64>,
+}
+
+impl StateFolder {
+    /// Locks the folder, making it if it is not there.
+    pub fn open(path: &Path) -> Result<Self, StateError> {
+        fs::create_dir_all(path).map_err(|error| StateError::io(path, "make folder", error))?;
+        let path = fs::canonicalize(path).map_err(|error| StateError::io(path, "locate", error))?;
+        for name in entries(&path)? {
+            if !is_ours(&name) {
+                return Err(StateError::Foreign { path, found: name });
+            }
+        }
+        let lock_path = path.join(LOCK);
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&lock_path)
+            .map_err(|error| StateError::io(&lock_path, "make lock file", error))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StateError::InUse { path }),
+            Err(TryLockError::Error(error)) => return Err(StateError::io(&lock_path, "lock", error)),
+        }
+        let current = read_pointer(&path)?;
+        Ok(Self { path, _lock: lock, current })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The generation that counts, if there is any.
+    pub fn current(&self) -> Result<Option<StateRecord>, StateError> {
+        self.current.map(|generation| self.record(generation)).transpose()
+    }
+
+    /// The generation after the current one, if a run completed it but was killed before it counted.
+    pub fn pending(&self) -> Result<Option<StateRecord>, StateError> {
+        let next = self.next();
+        if !self.generation(next).join(SUCCESS).exists() {
+            return Ok(None);
+        }
+        self.record(next).map(Some)
+    }
+
+    /// Number of the generation that this run may make.
+    pub fn next(&self) -> u64 {
+        self.current.unwrap_or(0) + 1
+    }
+
+    /// Folder of a generation.
+    pub fn generation(&self, generation: u64) -> PathBuf {
+        self.path.join(format!("{GENERATION}{generation:08}"))
+    }
+
+    /// Name of the folder of the packed records that a generation added.
+    pub fn log_name(generation: u64) -> String {
+        format!("{LOG}{generation:08}")
+    }
+
+    /// Makes the next generation the one that counts, and removes what nobody refers to any more.
+    pub fn commit(&mut self) -> Result<(), StateError> {
+        let next = self.next();
+        let record = self.record(next)?;
+        if read_pointer(&self.path)? != self.current {
+            return Err(StateError::InUse { path: self.path.clone() });
+        }
+        let (staged, pointer) = (self.path.join(CURRENT_STAGED), self.path.join(CURRENT));
+        File::create(&staged)
+            .and_then(|mut file| {
+                file.write_all(format!("{GENERATION}{next:08}\n").as_bytes())?;
+                file.sync_all()
+            })
+            .map_err(|error| StateError::io(&staged, "write", error))?;
+        fs::rename(&staged, &pointer).map_err(|error| StateError::io(&pointer, "swap", error))?;
+        sync_folder(&self.path)?;
+        self.current = Some(next);
+        self.clean(Some(&record));
+        Ok(())
+    }
+
+    /// Removes what killed runs left, and generations and logs that `record`, the current one, does not refer to.
+    /// Best effort: what remains is tried again next time and is never read.
+    pub fn clean(&self, record: Option<&StateRecord>) {
+        let kept_logs: BTreeSet<&str> = record.iter().flat_map(|record| &record.log).map(|file| file.path.as_str()).collect();
+        let kept_folders: BTreeSet<&str> = kept_logs.iter().filter_map(|path| path.split('/').next()).collect();
+        let kept_generation = record.map(|record| format!("{GENERATION}{:08}", record.generation));
+        for name in entries(&self.path).unwrap_or_default() {
+            let path = self.path.join(&name);
+            let log_in_use = kept_folders.contains(name.as_str());
+            if [LOCK, CURRENT].contains(&name.as_str()) || Some(&name) == kept_generation.as_ref() {
+                continue;
+            }
+            if log_in_use {
+                remove_unreferenced(&path, &name, &kept_logs);
+            } else if path.is_dir() {
+                let _ = fs::remove_dir_all(&path);
+            } else {
+                let _ = fs::remove_file(&path);
+            }
+        }
+    }
+
+    fn record(&self, generation: u64) -> Result<StateRecord, StateError> {
+        let path = self.generation(generation).join(STATE_JSON);
+        let text = fs::read_to_string(&path).map_err(|error| StateError::damaged(&path, error))?;
+        // The version comes first: another one may hold anything else.
+        #[derive(serde::Deserialize)]
+        struct Versioned {
+            version: u32,
+        }
+        let Versioned { version } = serde_json::from_str(&text).map_err(|error| StateError::damaged(&path, error))?;
+        if version != STATE_VERSION {
+            return Err(StateError::Version { path, got: version, expected: STATE_VERSION });
+        }
+        serde_json::from_str(&text).map_err(|error| StateError::damaged(&path, error))
+    }
+}
+
+fn entries(path: &Path) -> Result<Vec<String>, StateError> {
+    let listed = fs::read_dir(path).map_err(|error| StateError::io(path, "list", error))?;
+    listed
+        .map(|entry| match entry {
+            Ok(entry) => Ok(entry.file_name().to_string_lossy().into_owned()),
+            Err(error) => Err(StateError::io(path, "list", error)),
+        })
+        .collect()
+}
+
+fn is_ours(name: &str) -> bool {
+    // The writer stages and locks by hidden siblings of its target.
+    let name = name.strip_prefix('.').unwrap_or(name);
+    [CURRENT, CURRENT_STAGED, LOCK].contains(&name) || name.starts_with(GENERATION) || name.starts_with(LOG)
+}
+
+fn read_pointer(folder: &Path) -> Result<Option<u64>, StateError> {
+    let path = folder.join(CURRENT);
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(StateError::io(&path, "read", error)),
+    };
+    let generation = text.trim().strip_prefix(GENERATION).and_then(|number| number.parse().ok());
+    generation.map(Some).ok_or_else(|| StateError::damaged(&path, format!("it says {:?}", text.trim())))
+}
+
+fn remove_unreferenced(folder: &Path, name: &str, kept: &BTreeSet<&str>) {
+    for file in entries(folder).unwrap_or_default() {
+        if file.ends_with(".parquet") && !kept.contains(format!("{name}/{file}").as_str()) {
+            let _ = fs::remove_file(folder.join(file));
+        }
+    }
+}
+
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> Result<(), StateError> {
+    File::open(folder)
+        .and_then(|handle| handle.sync_all())
+        .map_err(|error| StateError::io(folder, "sync folder", error))
+}
+
+/// Folders cannot be opened for syncing elsewhere; the file system journals their entries.
+#[cfg(not(unix))]
+fn sync_folder(_folder: &Path) -> Result<(), StateError> {
+    Ok(())
+}

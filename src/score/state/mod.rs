@@ -1,0 +1,10 @@
+//! Night by night: what is kept from one run to the next, so that a night reads only its new files and gives exactly
+//! what a run over everything would give.
+
+pub mod arrays;
+pub mod cells;
+pub mod error;
+pub mod folder;
+pub mod presence;
+pub mod record;
+pub mod stored;

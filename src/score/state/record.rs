@@ -1,0 +1,103 @@
+//! `state.json`: what a generation of the state was made from, and which files belong to it.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::fleet::manifest::ManifestAccount;
+
+/// Of the layout of the state folder, and of the arithmetic of what it sums: states of another version are refused.
+pub const STATE_VERSION: u32 = 1;
+
+/// One generation of the state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StateRecord {
+    pub version: u32,
+    /// Generations are numbered from 1.
+    pub generation: u64,
+    pub made_from: MadeFrom,
+    /// Last day that counts, on the dataset's axis.
+    pub as_of_day: i32,
+    /// Day of the latest record read, even if it was after `as_of_day`; none read: `None`.
+    pub latest_day: Option<i32>,
+    /// Every stored record with this tick or a later one is in the log.
+    pub covered_from_tick: i32,
+    pub dimensions: Dimensions,
+    /// Sorted by path.
+    pub consumed: Vec<ConsumedFile>,
+    pub side_tables: Vec<SideTable>,
+    pub log: Vec<LogFile>,
+    /// Rows since the state began, all nights together.
+    pub account: ManifestAccount,
+    /// The scores that this generation belongs to.
+    pub scores: ScoresOfState,
+}
+
+/// What must stay the same from night to night.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MadeFrom {
+    pub model: String,
+    pub model_blake3: String,
+    pub dictionary_blake3: String,
+    /// "days", "seconds" or "integer".
+    pub axis: String,
+    pub drivers: bool,
+}
+
+/// Lengths that follow from model and dictionary, to check the arrays by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dimensions {
+    pub vehicles: usize,
+    pub segments: usize,
+    pub mechanisms: usize,
+    pub exposures: usize,
+    /// Driver sums of a vehicle.
+    pub drivers: usize,
+    /// Code columns of the log.
+    pub channels: usize,
+}
+
+/// A history file whose rows the state has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsumedFile {
+    /// Relative to the folder of `dataset.toml` where it lies below it.
+    pub path: PathBuf,
+    pub bytes: u64,
+    pub modified_ns: i64,
+    pub blake3: String,
+    pub rows: u64,
+    /// It may hold rows after the as-of day of that night: they are looked for again.
+    pub pending: bool,
+}
+
+/// A side table, by the content that bears on records up to the as-of day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SideTable {
+    pub name: String,
+    pub blake3: String,
+}
+
+/// A file of packed records.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogFile {
+    /// Relative to the state folder, with forward slashes.
+    pub path: String,
+    pub rows: u64,
+    pub from_tick: i32,
+    pub to_tick: i32,
+    /// Its rows take the place of earlier ones with the same vehicle and tick.
+    pub overrides: bool,
+}
+
+/// Where a generation's scores went: a run that was killed between placing them and swapping the pointer is known by
+/// this.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScoresOfState {
+    pub out: PathBuf,
+    pub content_hash: String,
+}
+
+/// A path as the state keeps it: relative to `base` where it lies below, so that a dataset may move as a whole.
+pub fn kept_path(path: &Path, base: &Path) -> PathBuf {
+    path.strip_prefix(base).unwrap_or(path).to_path_buf()
+}
