@@ -14,5 +14,6 @@ pub mod pack;
 pub mod parts;
 pub mod row;
 pub mod slots;
+pub mod state;
 pub mod sums;
 pub mod tally;

@@ -5,6 +5,8 @@ pub mod arrays;
 pub mod cells;
 pub mod error;
 pub mod folder;
+pub mod log_read;
+pub mod log_write;
 pub mod presence;
 pub mod record;
 pub mod stored;

@@ -23,6 +23,8 @@ pub struct StateRecord {
     /// Every stored record with this tick or a later one is in the log.
     pub covered_from_tick: i32,
     pub dimensions: Dimensions,
+    /// Whether vehicle ids are text; integers otherwise.
+    pub text_ids: bool,
     /// Sorted by path.
     pub consumed: Vec<ConsumedFile>,
     pub side_tables: Vec<SideTable>,

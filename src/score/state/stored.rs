@@ -3,8 +3,13 @@
 //! A vehicle's number in the state, its *ordinal*, is its place in these arrays and never changes; the log of packed
 //! records names vehicles by it. Sums stand per segment of the vehicle's time ([`super::cells`]).
 
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, LargeStringArray};
+use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
+use arrow::datatypes::Int64Type;
+
 use crate::backend::DamageSums;
-use crate::fleet::vehicles::Ids;
 use crate::fleet::writer::OutputFolder;
 use crate::score::tally::{SlotTally, Tally};
 
@@ -15,9 +20,10 @@ use super::presence::Presence;
 use super::record::{Dimensions, StateRecord};
 
 /// Everything a generation knows of its vehicles, by ordinal.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Stored {
-    pub ids: Ids,
+    /// Int64 or LargeUtf8, without nulls.
+    pub ids: ArrayRef,
     /// A hash of what of the vehicle's attributes bears on its increments.
     pub traits: Vec<u64>,
     pub presence: Vec<Presence>,
@@ -42,24 +48,14 @@ impl Stored {
     }
 
     pub fn write(&self, folder: &OutputFolder) -> Result<(), StateError> {
-        let id_type = match &self.ids {
-            Ids::Integer(ids) => {
-                arrays::write(folder, "id", ids)?;
-                "integer"
+        match self.ids.as_primitive_opt::<Int64Type>() {
+            Some(ids) => arrays::write(folder, "id", ids.values())?,
+            None => {
+                let ids = self.ids.as_string::<i64>();
+                arrays::write(folder, "id_end", ids.offsets().inner())?;
+                arrays::write(folder, "id_bytes", ids.value_data())?;
             }
-            Ids::Text(ids) => {
-                let mut ends = Vec::with_capacity(ids.len());
-                let mut bytes = Vec::with_capacity(ids.iter().map(String::len).sum());
-                for id in ids {
-                    bytes.extend_from_slice(id.as_bytes());
-                    ends.push(bytes.len() as u64);
-                }
-                arrays::write(folder, "id_end", &ends)?;
-                arrays::write(folder, "id_bytes", &bytes)?;
-                "text"
-            }
-        };
-        folder.write_file("id_type", id_type.as_bytes())?;
+        }
         arrays::write(folder, "traits", &self.traits)?;
         arrays::write(folder, "presence_last_day", &column(&self.presence, |presence| presence.last_day))?;
         arrays::write(folder, "presence_mask", &column(&self.presence, |presence| presence.mask))?;
@@ -79,17 +75,17 @@ impl Stored {
         let Dimensions { vehicles, segments: count, mechanisms, exposures, drivers, .. } = record.dimensions;
         let arrays = Arrays::open(folder)?;
         let damaged = |problem: &str| StateError::damaged(folder, problem);
-        let id_type = std::fs::read_to_string(folder.join("id_type")).map_err(|error| StateError::damaged(folder, error))?;
-        let ids = if id_type == "integer" {
-            Ids::Integer(arrays.read("id", vehicles)?)
+        let ids: ArrayRef = if record.text_ids {
+            let ends: Vec<i64> = arrays.read("id_end", vehicles + 1)?;
+            let bytes: Vec<u8> = arrays.read("id_bytes", ends.last().map_or(0, |&end| end.max(0) as usize))?;
+            if ends.first() != Some(&0) || ends.windows(2).any(|pair| pair[0] > pair[1]) {
+                return Err(damaged("its ids do not fit together"));
+            }
+            let ends = OffsetBuffer::new(ScalarBuffer::from(ends));
+            let ids = LargeStringArray::try_new(ends, Buffer::from_vec(bytes), None);
+            Arc::new(ids.map_err(|error| StateError::damaged(folder, error))?)
         } else {
-            let ends: Vec<u64> = arrays.read("id_end", vehicles)?;
-            let bytes: Vec<u8> = arrays.read("id_bytes", ends.last().map_or(0, |&end| end as usize))?;
-            let text = String::from_utf8(bytes).map_err(|error| StateError::damaged(folder, error))?;
-            let starts = std::iter::once(0).chain(ends.iter().copied());
-            let ids: Option<Vec<String>> =
-                starts.zip(&ends).map(|(start, &end)| text.get(start as usize..end as usize).map(str::to_owned)).collect();
-            Ids::Text(ids.ok_or_else(|| damaged("its ids do not fit together"))?)
+            Arc::new(Int64Array::from(arrays.read::<i64>("id", vehicles)?))
         };
         let last_days: Vec<i32> = arrays.read("presence_last_day", vehicles)?;
         let masks: Vec<u128> = arrays.read("presence_mask", vehicles)?;
