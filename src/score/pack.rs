@@ -138,23 +138,7 @@ impl ChunkSink for Packer<'_> {
             );
         }
         self.tally.apply(changes);
-        pairs.resize_with(self.inputs.len(), Vec::new);
-        for (input, column) in self.inputs.iter().zip(pairs.iter_mut()) {
-            if let TableInput::Pair { channel_a, channel_b, bins_a, bins_b } = input {
-                column.clear();
-                let rows = chunk.codes[*channel_a].iter().zip(&chunk.codes[*channel_b]);
-                column.extend(rows.map(|(&a, &b)| bins_a[usize::from(a)] + bins_b[usize::from(b)]));
-            }
-        }
-        let codes: Vec<&[u16]> = self
-            .inputs
-            .iter()
-            .zip(pairs.iter())
-            .map(|(input, pair)| match input {
-                TableInput::Channel(channel) => chunk.codes[*channel].as_slice(),
-                TableInput::Pair { .. } => pair.as_slice(),
-            })
-            .collect();
+        let codes = table_columns(self.inputs, &chunk.codes, pairs);
         let packed = Instant::now();
         self.backend.read().unwrap_or_else(PoisonError::into_inner).push(&DamageBatch {
             slot,
@@ -172,6 +156,29 @@ impl ChunkSink for Packer<'_> {
         *self.backend.write().unwrap_or_else(PoisonError::into_inner) = (self.open)()?;
         Ok(())
     }
+}
+
+/// The columns of the tables from the columns of a chunk. `pairs` holds those that have to be made.
+pub(crate) fn table_columns<'c>(
+    inputs: &[TableInput],
+    codes: &'c [Vec<u16>],
+    pairs: &'c mut Vec<Vec<u16>>,
+) -> Vec<&'c [u16]> {
+    pairs.resize_with(inputs.len(), Vec::new);
+    for (input, column) in inputs.iter().zip(pairs.iter_mut()) {
+        if let TableInput::Pair { channel_a, channel_b, bins_a, bins_b } = input {
+            column.clear();
+            let rows = codes[*channel_a].iter().zip(&codes[*channel_b]);
+            column.extend(rows.map(|(&a, &b)| bins_a[usize::from(a)] + bins_b[usize::from(b)]));
+        }
+    }
+    let columns = inputs.iter().zip(pairs.iter());
+    columns
+        .map(|(input, pair)| match input {
+            TableInput::Channel(channel) => codes[*channel].as_slice(),
+            TableInput::Pair { .. } => pair.as_slice(),
+        })
+        .collect()
 }
 
 /// The slot of every row, and what each run of one slot adds to the tally.
@@ -222,7 +229,13 @@ fn fill_slots(
 }
 
 /// Counts the rows of each slot whose code is "not available".
-fn count_missing(codes: &[u16], not_available: u16, slot: &[u32], exposure: u32, changes: &mut Vec<(u32, u32, u32)>) {
+pub(crate) fn count_missing(
+    codes: &[u16],
+    not_available: u16,
+    slot: &[u32],
+    exposure: u32,
+    changes: &mut Vec<(u32, u32, u32)>,
+) {
     const BLOCK_ROWS: usize = 256;
     for (codes, slot) in codes.chunks(BLOCK_ROWS).zip(slot.chunks(BLOCK_ROWS)) {
         // Nearly always none: one vectorised pass decides.
@@ -239,7 +252,7 @@ fn count_missing(codes: &[u16], not_available: u16, slot: &[u32], exposure: u32,
 }
 
 /// End of the run of equal values that begins at `from`.
-fn run_end(values: &[u32], from: usize) -> usize {
+pub(crate) fn run_end(values: &[u32], from: usize) -> usize {
     const BLOCK: usize = 16;
     let value = values[from];
     let mut end = from + 1;

@@ -90,7 +90,8 @@ mod tests {
 
     #[test]
     fn what_was_written_is_read_across_pieces() {
-        let values: Vec<u64> = (0..piece_values::<u64>() as u64 + 3).map(|value| value.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
+        let values: Vec<u64> =
+            (0..piece_values::<u64>() as u64 + 3).map(|value| value.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
         let folder = stored(&values, &[u128::MAX, 1]);
         let arrays = Arrays::open(&folder.path().join("gen")).unwrap();
         assert!(arrays.read::<u64>("wide", values.len()).unwrap() == values);

@@ -105,7 +105,9 @@ impl Mapping {
     #[inline]
     pub fn cell_at(&self, ordinal: usize, tick: i32) -> Option<u32> {
         let mut cells = self.cells_of(ordinal);
-        cells.find(|&cell| self.cells[cell].from_tick <= tick && tick <= self.cells[cell].to_tick).map(|cell| cell as u32)
+        cells
+            .find(|&cell| self.cells[cell].from_tick <= tick && tick <= self.cells[cell].to_tick)
+            .map(|cell| cell as u32)
     }
 
     fn add_vehicle(
@@ -242,8 +244,11 @@ mod tests {
                     for tick in 0..=last {
                         let segment = usize::from(tick > stored);
                         let slot = u32::from(tick > recent);
-                        let in_cells: Vec<&Cell> =
-                            mapping.cells.iter().filter(|cell| (cell.from_tick..=cell.to_tick).contains(&tick)).collect();
+                        let in_cells: Vec<&Cell> = mapping
+                            .cells
+                            .iter()
+                            .filter(|cell| (cell.from_tick..=cell.to_tick).contains(&tick))
+                            .collect();
                         match in_cells[..] {
                             [] => assert_eq!(mapping.slot_of_segment[segment], slot),
                             [cell] => assert_eq!((cell.slot, cell.segment as usize), (slot, segment)),

@@ -13,20 +13,32 @@ pub enum StateError {
     InUse { path: PathBuf },
     #[error("{path:?} is not a state folder: it holds {found:?}; name a new or empty folder")]
     Foreign { path: PathBuf, found: String },
-    #[error("state {path:?} was written by version {got} of its format, this program reads version {expected}; rebuild it with --rebuild-state")]
+    #[error(
+        "state {path:?} was written by version {got} of its format, this program reads version {expected}; rebuild it with --rebuild-state"
+    )]
     Version { path: PathBuf, got: u32, expected: u32 },
     #[error("state file {path:?} is damaged: {problem}; rebuild the state with --rebuild-state")]
     Damaged { path: PathBuf, problem: String },
     /// The state was made from something else than what tonight's run is given.
-    #[error("the state was made with another {what} ({stored}, now {now}): give the one it was made with, or rebuild it with --rebuild-state")]
+    #[error(
+        "the state was made with another {what} ({stored}, now {now}): give the one it was made with, or rebuild it with --rebuild-state"
+    )]
     OtherInput { what: &'static str, stored: String, now: String },
-    #[error("history file {path:?} has changed since the state took its rows: restore it, or rebuild the state with --rebuild-state")]
+    #[error(
+        "history file {path:?} has changed since the state took its rows: restore it, or rebuild the state with --rebuild-state"
+    )]
     FileChanged { path: PathBuf },
-    #[error("history file {path:?} has rows after the as-of day of the night that read it, and is needed again: restore it, or rebuild the state with --rebuild-state")]
+    #[error(
+        "history file {path:?} has rows after the as-of day of the night that read it, and is needed again: restore it, or rebuild the state with --rebuild-state"
+    )]
     FileNeeded { path: PathBuf },
-    #[error("side table {name:?} has changed for days that the state has already counted: restore it, or rebuild the state with --rebuild-state")]
+    #[error(
+        "side table {name:?} has changed for days that the state has already counted: restore it, or rebuild the state with --rebuild-state"
+    )]
     SideTableChanged { name: String },
-    #[error("as-of {now} is before the state's own {stored}: a state only goes forward; give a later day, or another state folder")]
+    #[error(
+        "as-of {now} is before the state's own {stored}: a state only goes forward; give a later day, or another state folder"
+    )]
     AsOfBack { stored: String, now: String },
     /// Some vehicles have to be formed anew, and the files that hold their records are not there any more.
     #[error(
@@ -65,7 +77,8 @@ mod tests {
     #[test]
     fn many_names_are_cut() {
         let vehicles: Vec<String> = (0..7).map(|vehicle| format!("V{vehicle}")).collect();
-        let error = StateError::HistoriesGone { vehicles: 9, example_vehicles: vehicles, files: vec!["a.parquet".into()] };
+        let error =
+            StateError::HistoriesGone { vehicles: 9, example_vehicles: vehicles, files: vec!["a.parquet".into()] };
         let text = error.to_string();
         assert!(text.contains("9 vehicles") && text.contains("V4 and 4 more; files: a.parquet;"), "{text}");
     }

@@ -120,7 +120,8 @@ impl StateFolder {
     /// Removes what killed runs left, and generations and logs that `record`, the current one, does not refer to.
     /// Best effort: what remains is tried again next time and is never read.
     pub fn clean(&self, record: Option<&StateRecord>) {
-        let kept_logs: BTreeSet<&str> = record.iter().flat_map(|record| &record.log).map(|file| file.path.as_str()).collect();
+        let kept_logs: BTreeSet<&str> =
+            record.iter().flat_map(|record| &record.log).map(|file| file.path.as_str()).collect();
         let kept_folders: BTreeSet<&str> = kept_logs.iter().filter_map(|path| path.split('/').next()).collect();
         let kept_generation = record.map(|record| format!("{GENERATION}{:08}", record.generation));
         for name in entries(&self.path).unwrap_or_default() {

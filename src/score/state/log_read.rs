@@ -89,7 +89,8 @@ impl<'a> LogReader<'a> {
     ) -> Result<u64, SinkError> {
         let from_tick = from_tick.max(self.covered_from_tick);
         let counts = |ordinal: u32, tick: i32| {
-            wanted(ordinal, tick) && (self.row_of_replaced.is_empty() || !self.row_of_replaced.contains_key(&(ordinal, tick)))
+            wanted(ordinal, tick)
+                && (self.row_of_replaced.is_empty() || !self.row_of_replaced.contains_key(&(ordinal, tick)))
         };
         let found: u64 = self
             .files
@@ -186,7 +187,11 @@ impl Opened {
         Ok(Self { path, file, metadata })
     }
 
-    fn columns(&self, columns: &[usize], selection: Option<RowSelection>) -> Result<ParquetRecordBatchReader, StateError> {
+    fn columns(
+        &self,
+        columns: &[usize],
+        selection: Option<RowSelection>,
+    ) -> Result<ParquetRecordBatchReader, StateError> {
         let file = self.file.try_clone().map_err(|error| StateError::io(&self.path, "open", error))?;
         let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone());
         let mask = ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied());

@@ -17,7 +17,6 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use super::error::StateError;
 use super::folder::StateFolder;
 use super::record::LogFile;
-use crate::fleet::chunk::Chunk;
 use crate::fleet::manifest::Manifest;
 use crate::fleet::time::TimeAxis;
 use crate::fleet::writer::{Encoding, OutputFolder, TableSpec, WriteError};
@@ -95,27 +94,26 @@ impl LogWriter {
         })
     }
 
-    /// Adds the rows of a chunk whose vehicles are ordinals. `overrides`: they take the place of earlier rows.
-    pub fn push(&self, chunk: &Chunk, overrides: bool) -> Result<(), StateError> {
-        let mut kept: Vec<(i32, u32)> = chunk
-            .tick
+    /// Adds rows. `overrides`: they take the place of earlier rows.
+    pub fn push(&self, ordinal: &[u32], tick: &[i32], codes: &[Vec<u16>], overrides: bool) -> Result<(), StateError> {
+        let mut kept: Vec<(i32, u32)> = tick
             .iter()
             .zip(0u32..)
             .filter(|(tick, _)| **tick >= self.covered_from_tick)
             .map(|(&tick, row)| (self.axis.day(tick), row))
             .collect();
         kept.sort_unstable();
-        let bytes_per_row = 8 + 2 * chunk.codes.len();
+        let bytes_per_row = 8 + 2 * codes.len();
         let mut full = Vec::new();
         {
             let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
             for of_day in kept.chunk_by(|a, b| a.0 == b.0) {
                 let day = (overrides, of_day[0].0);
                 let rows = gathered.days.entry(day).or_default();
-                rows.codes.resize_with(chunk.codes.len(), Vec::new);
-                rows.ordinal.extend(of_day.iter().map(|&(_, row)| chunk.vehicle[row as usize]));
-                rows.tick.extend(of_day.iter().map(|&(_, row)| chunk.tick[row as usize]));
-                for (column, codes) in rows.codes.iter_mut().zip(&chunk.codes) {
+                rows.codes.resize_with(codes.len(), Vec::new);
+                rows.ordinal.extend(of_day.iter().map(|&(_, row)| ordinal[row as usize]));
+                rows.tick.extend(of_day.iter().map(|&(_, row)| tick[row as usize]));
+                for (column, codes) in rows.codes.iter_mut().zip(codes) {
                     column.extend(of_day.iter().map(|&(_, row)| codes[row as usize]));
                 }
                 let is_full = rows.ordinal.len() >= FILE_ROWS;
@@ -203,8 +201,7 @@ impl Gathered {
 
 /// Columns of a log file.
 pub fn schema(channels: usize) -> SchemaRef {
-    let mut fields =
-        vec![Field::new(ORDINAL, DataType::UInt32, false), Field::new(TICK, DataType::Int32, false)];
+    let mut fields = vec![Field::new(ORDINAL, DataType::UInt32, false), Field::new(TICK, DataType::Int32, false)];
     fields.extend((0..channels).map(|channel| Field::new(format!("code_{channel}"), DataType::UInt16, false)));
     Arc::new(Schema::new(fields))
 }

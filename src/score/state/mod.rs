@@ -2,11 +2,13 @@
 //! what a run over everything would give.
 
 pub mod arrays;
+pub mod cell_sums;
 pub mod cells;
 pub mod error;
 pub mod folder;
 pub mod log_read;
 pub mod log_write;
+pub mod merge;
 pub mod presence;
 pub mod record;
 pub mod stored;

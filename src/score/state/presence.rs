@@ -109,7 +109,10 @@ mod tests {
 
     #[test]
     fn nothing_and_the_ends_of_the_axis() {
-        assert_eq!((Presence::NONE.on(0), Presence::NONE.first_from(i32::MIN), Presence::NONE.last_to(9)), (Some(false), None, None));
+        assert_eq!(
+            (Presence::NONE.on(0), Presence::NONE.first_from(i32::MIN), Presence::NONE.last_to(9)),
+            (Some(false), None, None)
+        );
         let mut presence = Presence::NONE;
         presence.add(i32::MIN);
         assert_eq!((presence.on(i32::MIN), presence.on(i32::MAX)), (Some(true), Some(false)));

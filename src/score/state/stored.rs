@@ -47,6 +47,12 @@ impl Stored {
         }
     }
 
+    /// Tick of a vehicle's first record; the greatest tick if it has none.
+    pub fn first_tick(&self, ordinal: usize) -> i32 {
+        let slots = self.segments.of(ordinal).map(|segment| &self.tally.slots[segment]);
+        slots.filter(|slot| slot.records > 0).map(|slot| slot.first_tick).min().unwrap_or(i32::MAX)
+    }
+
     pub fn write(&self, folder: &OutputFolder) -> Result<(), StateError> {
         match self.ids.as_primitive_opt::<Int64Type>() {
             Some(ids) => arrays::write(folder, "id", ids.values())?,
@@ -59,7 +65,8 @@ impl Stored {
         arrays::write(folder, "traits", &self.traits)?;
         arrays::write(folder, "presence_last_day", &column(&self.presence, |presence| presence.last_day))?;
         arrays::write(folder, "presence_mask", &column(&self.presence, |presence| presence.mask))?;
-        let boundaries: Vec<u32> = (0..self.segments.vehicles()).map(|v| self.segments.boundaries(v).len() as u32).collect();
+        let boundaries: Vec<u32> =
+            (0..self.segments.vehicles()).map(|v| self.segments.boundaries(v).len() as u32).collect();
         arrays::write(folder, "boundaries", &boundaries)?;
         arrays::write(folder, "boundary_tick", &self.segments.boundary_ticks)?;
         arrays::write(folder, "records", &column(&self.tally.slots, |slot| slot.records))?;
