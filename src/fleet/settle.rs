@@ -50,6 +50,24 @@ impl Chunk {
         pairs.fold(true, |rises, (vehicle, tick)| rises & ((vehicle[0] != vehicle[1]) | (tick[0] < tick[1])))
     }
 
+    /// Removes rows that equal the row before them in everything. Returns how many.
+    pub(crate) fn drop_repeats(&mut self) -> u64 {
+        let rows = self.len();
+        let repeated = |row: usize| {
+            self.vehicle[row] == self.vehicle[row - 1]
+                && self.tick[row] == self.tick[row - 1]
+                && self.codes.iter().all(|column| column[row] == column[row - 1])
+        };
+        let Some(first) = (1..rows).find(|&row| repeated(row)) else { return 0 };
+        let kept: Vec<usize> = (0..first).chain((first..rows).filter(|&row| !repeated(row))).collect();
+        self.vehicle = kept.iter().map(|&row| self.vehicle[row]).collect();
+        self.tick = kept.iter().map(|&row| self.tick[row]).collect();
+        for column in &mut self.codes {
+            *column = kept.iter().map(|&row| column[row]).collect();
+        }
+        (rows - kept.len()) as u64
+    }
+
     fn compare_codes(&self, a: u32, b: u32) -> std::cmp::Ordering {
         let mut columns = self.codes.iter();
         columns
@@ -83,22 +101,26 @@ impl Settler {
         if chunk.rises() { 0 } else { self.sort(chunk) }
     }
 
-    /// The rows of `chunk` that count, in the order of (vehicle, tick).
+    /// The rows of `chunk` that count, in the order of (vehicle, tick), as [`key`]s and rows.
     pub(crate) fn order(&mut self, chunk: &Chunk) -> &[(u64, u32)] {
-        let keys = &mut self.keys;
-        keys.clear();
-        let pairs = chunk.vehicle.iter().zip(&chunk.tick);
-        keys.extend(pairs.zip(0u32..).map(|((&vehicle, &tick), row)| (key(vehicle, tick), row)));
-        keys.sort_unstable();
-        keys.dedup_by(|later, kept| {
-            let same = later.0 == kept.0;
-            if same && chunk.compare_codes(later.1, kept.1).is_lt() {
-                kept.1 = later.1;
-            }
-            same
-        });
-        keys
+        order(chunk, &mut self.keys);
+        &self.keys
     }
+}
+
+/// Fills `keys` with the rows of a chunk that count, in the order of (vehicle, tick).
+pub(crate) fn order(chunk: &Chunk, keys: &mut Vec<(u64, u32)>) {
+    keys.clear();
+    let pairs = chunk.vehicle.iter().zip(&chunk.tick);
+    keys.extend(pairs.zip(0u32..).map(|((&vehicle, &tick), row)| (key(vehicle, tick), row)));
+    keys.sort_unstable();
+    keys.dedup_by(|later, kept| {
+        let same = later.0 == kept.0;
+        if same && chunk.compare_codes(later.1, kept.1).is_lt() {
+            kept.1 = later.1;
+        }
+        same
+    });
 }
 
 /// Appends the rows that `order` names.

@@ -1,0 +1,213 @@
+//! Reading anything: packed rows are partitioned by vehicle, each partition is sorted, settled and handed out.
+//!
+//! Partitions stay in memory while they fit, and go to unnamed temporary files, which vanish however the run ends,
+//! when they do not. A partition that is still too large to sort is divided again, by vehicle index and, for a
+//! vehicle that alone is too large, by time; what is left of one vehicle and time is folded to the row that counts.
+
+use std::path::Path;
+use std::sync::Mutex;
+
+use super::chunk::Chunk;
+use super::by_time::end_of_vehicle;
+use super::decode::{Batch, ReadError, RowGroupReader};
+use super::plan::RowGroup;
+use super::pool::{Halt, Stop, lock, run};
+use super::rows_file::{Extent, Place, RowsFile, row_bytes};
+use super::settle::{gather, order};
+use super::worker::{Pass, Worker};
+
+/// More open files are refused by common limits of the system.
+const MAX_PARTITIONS: usize = 256;
+/// Rows of a thread wait in a buffer of this many bytes for their partition.
+const BUFFER_BYTES: usize = 32 << 10;
+/// Parts that a partition which is too large is divided into.
+const DIVISION: u64 = 16;
+/// Bytes that sorting takes on top of a packed row: its key and index, and its turn in a chunk.
+pub(crate) const SORT_BYTES: usize = 16;
+
+struct Spilling<'a> {
+    pass: &'a Pass<'a>,
+    partitions: Vec<Mutex<RowsFile>>,
+    /// Rows that one thread may sort at once.
+    sort_rows: u64,
+    place: Place<'a>,
+}
+
+/// A thread's buffers of the first phase.
+struct Partitioner<'a> {
+    worker: Worker<'a>,
+    chunk: Chunk,
+    rows_of: Vec<Vec<u32>>,
+    buffers: Vec<Vec<u8>>,
+    extents: Vec<Extent>,
+}
+
+/// Reads the row groups in any order. `folder` is where temporary files go, `memory_bytes` what rows may take.
+pub(crate) fn read<'a>(
+    pass: &'a Pass<'a>,
+    row_groups: &[RowGroup],
+    folder: &Path,
+    memory_bytes: usize,
+) -> Result<Vec<Worker<'a>>, Stop> {
+    let columns = pass.context.wanted.len();
+    let rows: u64 = row_groups.iter().map(|row_group| row_group.rows).sum();
+    let row_bytes = row_bytes(columns);
+    let sort_rows = (pass.worker_bytes / (row_bytes + SORT_BYTES)).max(2) as u64;
+    // Twice as many as needed, since vehicles do not divide evenly, and enough to keep all threads busy.
+    let wanted = (rows / sort_rows * 2).max(4 * pass.threads as u64) as usize;
+    let partitions = wanted.clamp(1, MAX_PARTITIONS);
+    let in_memory = rows.saturating_mul(row_bytes as u64) <= memory_bytes as u64;
+    let place = if in_memory { Place::Memory } else { Place::Folder(folder) };
+    let spilling = Spilling {
+        pass,
+        partitions: (0..partitions).map(|_| Mutex::new(RowsFile::new(columns))).collect(),
+        sort_rows,
+        place,
+    };
+    let partitioners = pass.workers().into_iter().map(|worker| Partitioner {
+        worker,
+        chunk: Chunk::with_columns(columns),
+        rows_of: vec![Vec::new(); partitions],
+        buffers: vec![Vec::new(); partitions],
+        extents: vec![Extent::default(); partitions],
+    });
+    let partitioners = run(partitioners.collect(), row_groups.len(), &pass.halt, |partitioner, position| {
+        let row_group = &row_groups[position];
+        match spilling.partition(partitioner, row_group) {
+            Ok(()) => {}
+            Err(ReadError::Stop(stop)) => return Err(stop),
+            Err(ReadError::Unreadable(problem)) => pass.unreadable(row_group.file, problem),
+        }
+        pass.finish_row_group(row_group.file)
+    })?;
+    let mut workers = Vec::with_capacity(partitioners.len());
+    for mut partitioner in partitioners {
+        for partition in 0..partitions {
+            spilling.flush(&mut partitioner, partition)?;
+        }
+        workers.push(partitioner.worker);
+    }
+    if pass.is_void() {
+        return Ok(workers);
+    }
+    run(workers, partitions, &Halt::default(), |worker, partition| {
+        let rows = std::mem::replace(&mut *lock(&spilling.partitions[partition]), RowsFile::new(columns));
+        spilling.hand_out(worker, rows)
+    })
+}
+
+/// A vehicle's partition. The index is mixed, so that neighbours do not all fall into one.
+fn partition_of(vehicle: u32, partitions: usize) -> usize {
+    let mixed = vehicle.wrapping_mul(0x9e37_79b1);
+    ((u64::from(mixed) * partitions as u64) >> 32) as usize
+}
+
+impl Spilling<'_> {
+    fn partition(&self, own: &mut Partitioner, row_group: &RowGroup) -> Result<(), ReadError> {
+        if self.pass.is_unreadable(row_group.file) {
+            return Ok(());
+        }
+        let mut reader = RowGroupReader::open(&self.pass.context, row_group)?;
+        if self.pass.is_void() {
+            return reader.drain();
+        }
+        let mut batch = Batch::default();
+        while reader.next(&mut batch, &mut own.worker.tally)? {
+            own.chunk.clear();
+            own.worker.pack(row_group.file, &batch, 0, batch.rows(), &mut own.chunk).map_err(ReadError::Stop)?;
+            // Repeats next to each other, such as a file of one row repeated, need not go through the disk.
+            own.worker.tally.duplicates += own.chunk.drop_repeats();
+            self.distribute(own).map_err(ReadError::Stop)?;
+        }
+        Ok(())
+    }
+
+    fn distribute(&self, own: &mut Partitioner) -> Result<(), Stop> {
+        let partitions = self.partitions.len();
+        own.rows_of.iter_mut().for_each(Vec::clear);
+        for (row, &vehicle) in (0..).zip(&own.chunk.vehicle) {
+            own.rows_of[partition_of(vehicle, partitions)].push(row);
+        }
+        for partition in 0..partitions {
+            own.extents[partition].write(&own.chunk, &own.rows_of[partition], &mut own.buffers[partition]);
+            if own.buffers[partition].len() >= BUFFER_BYTES {
+                self.flush(own, partition)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&self, own: &mut Partitioner, partition: usize) -> Result<(), Stop> {
+        let buffer = &mut own.buffers[partition];
+        if !buffer.is_empty() {
+            lock(&self.partitions[partition]).append(buffer, &own.extents[partition], &self.place)?;
+            buffer.clear();
+            own.extents[partition] = Extent::default();
+        }
+        Ok(())
+    }
+
+    fn hand_out(&self, worker: &mut Worker, mut rows: RowsFile) -> Result<(), Stop> {
+        self.pass.context.control.check()?;
+        if rows.extent.rows > self.sort_rows {
+            return self.divide(worker, rows);
+        }
+        let mut whole = Chunk::with_columns(self.pass.context.wanted.len());
+        rows.read_all(&mut whole)?;
+        drop(rows);
+        let count = whole.len();
+        let mut keys = Vec::with_capacity(count);
+        order(&whole, &mut keys);
+        worker.tally.duplicates += (count - keys.len()) as u64;
+        let mut chunk = Chunk::with_columns(whole.codes.len());
+        let mut from = 0;
+        while from < keys.len() {
+            let to = end_of_vehicle(&keys, from, self.pass.chunk_rows);
+            chunk.clear();
+            gather(&whole, &keys[from..to], &mut chunk);
+            self.pass.push(worker, &chunk)?;
+            from = to;
+        }
+        Ok(())
+    }
+
+    /// Divides rows by vehicle or, where there is but one, by time. The parts are handed out in order, so a vehicle's
+    /// rows still come in rising time.
+    fn divide(&self, worker: &mut Worker, mut rows: RowsFile) -> Result<(), Stop> {
+        let Extent { vehicles: (first_vehicle, last_vehicle), ticks: (first_tick, last_tick), .. } = rows.extent;
+        let columns = self.pass.context.wanted.len();
+        let by_vehicle = first_vehicle != last_vehicle;
+        if !by_vehicle && first_tick == last_tick {
+            let (smallest, dropped) = rows.smallest()?;
+            worker.tally.duplicates += dropped;
+            return self.pass.push(worker, &smallest);
+        }
+        let (low, high) = match by_vehicle {
+            true => (i64::from(first_vehicle), i64::from(last_vehicle)),
+            false => (i64::from(first_tick), i64::from(last_tick)),
+        };
+        let width = ((high - low) as u64 + 1).div_ceil(DIVISION).max(1);
+        let mut parts: Vec<RowsFile> = (0..DIVISION).map(|_| RowsFile::new(columns)).collect();
+        let (mut chunk, mut buffer) = (Chunk::with_columns(columns), Vec::new());
+        let mut rows_of = vec![Vec::new(); DIVISION as usize];
+        while rows.read_some(&mut chunk)? {
+            self.pass.context.control.check()?;
+            rows_of.iter_mut().for_each(Vec::clear);
+            for row in 0..chunk.len() {
+                let value = if by_vehicle { i64::from(chunk.vehicle[row]) } else { i64::from(chunk.tick[row]) };
+                rows_of[((value - low) as u64 / width) as usize].push(row as u32);
+            }
+            for (part, rows) in parts.iter_mut().zip(&rows_of) {
+                let mut extent = Extent::default();
+                buffer.clear();
+                extent.write(&chunk, rows, &mut buffer);
+                part.append(&buffer, &extent, &self.place)?;
+            }
+        }
+        drop(rows);
+        for part in parts {
+            self.hand_out(worker, part)?;
+        }
+        Ok(())
+    }
+}
