@@ -36,7 +36,7 @@ struct ByVehicle<'a> {
 }
 
 /// Reads the row groups, which stand in the order of their vehicles.
-pub(crate) fn read(pass: &Pass, row_groups: &[RowGroup], seams: &[Seam]) -> Result<Vec<Worker>, Stop> {
+pub(crate) fn read<'a>(pass: &'a Pass<'a>, row_groups: &[RowGroup], seams: &[Seam]) -> Result<Vec<Worker<'a>>, Stop> {
     let columns = pass.context.wanted.len();
     let mut seams_of = vec![Vec::new(); row_groups.len()];
     for (seam, Seam { row_groups, .. }) in seams.iter().enumerate() {
@@ -57,7 +57,7 @@ pub(crate) fn read(pass: &Pass, row_groups: &[RowGroup], seams: &[Seam]) -> Resu
     run(pass.workers(), row_groups.len(), &pass.halt, |worker, position| {
         by_vehicle.read_row_group(worker, position)?;
         by_vehicle.finish_seams(worker, position)?;
-        pass.finish_row_group(worker, row_groups[position].file)
+        pass.finish_row_group(row_groups[position].file)
     })
 }
 
@@ -122,9 +122,9 @@ impl ByVehicle<'_> {
 }
 
 /// One row group on its way.
-struct Stream<'s, 'a> {
+struct Stream<'s, 'w, 'a> {
     scan: &'s ByVehicle<'a>,
-    worker: &'s mut Worker<'a>,
+    worker: &'s mut Worker<'w>,
     file: usize,
     /// The vehicle of the row before.
     vehicle: u32,
@@ -149,7 +149,7 @@ impl SeamStream {
     }
 }
 
-impl Stream<'_, '_> {
+impl Stream<'_, '_, '_> {
     fn take(&mut self, batch: &Batch) -> Result<(), Stop> {
         // All ids of the batch have their index by now, so a seam that is not known yet has no rows in it.
         for seam in self.seams.iter_mut().filter(|seam| seam.index.is_none()) {
@@ -163,6 +163,8 @@ impl Stream<'_, '_> {
         // Rows `from .. row` are known to belong to `open`, but not copied yet.
         let mut from = 0;
         let mut row = 0;
+        // Where the rows begin that belong to a vehicle of which more may come, if that is in this batch.
+        let mut last_begins = None;
         while row < batch.rows() {
             let vehicle = batch.vehicle[row];
             let run = batch.vehicle[row..].iter().take_while(|&&other| other == vehicle).count();
@@ -170,11 +172,13 @@ impl Stream<'_, '_> {
             if let Some(seam) = seam {
                 self.copy(batch, from, row)?;
                 from = row + run;
+                last_begins = Some(from);
                 self.copy_to_seam(batch, seam, row, row + run)?;
             } else if vehicle != self.vehicle {
                 if !self.scan.seen.insert(vehicle) {
                     return Err(Stop::Spill(NOT_CLUSTERED));
                 }
+                last_begins = Some(row);
                 let waiting = self.open.len() + (row - from);
                 if waiting > 0 && waiting + run > chunk_rows {
                     self.copy(batch, from, row)?;
@@ -184,6 +188,12 @@ impl Stream<'_, '_> {
             }
             self.vehicle = vehicle;
             row += run;
+        }
+        // Whole vehicles go now: joined to what the next batch brings, they could exceed a chunk.
+        if let Some(last_begins) = last_begins {
+            self.copy(batch, from, last_begins)?;
+            from = from.max(last_begins);
+            self.hand_out()?;
         }
         self.copy(batch, from, batch.rows())?;
         if self.open.len() >= self.compact_at {

@@ -28,6 +28,7 @@ pub(crate) struct FileColumns {
     pub vehicle: Place,
     pub vehicle_type: DataType,
     pub time: Place,
+    pub time_type: DataType,
     pub axis: TimeAxis,
     /// One a channel to fill, `None` where it is not read from a column.
     pub channels: Vec<Option<(Place, Quantiser)>>,
@@ -92,6 +93,7 @@ impl FileColumns {
         };
         Ok(Self {
             axis,
+            time_type: time.data_type.clone(),
             vehicle_type: vehicle.data_type.clone(),
             vehicle: place(vehicle),
             time: place(time),

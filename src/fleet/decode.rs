@@ -1,7 +1,7 @@
 //! From a row group to packed columns: decoding, sorting out the rows that cannot be used, vehicle indices, ticks,
 //! codes. Only the columns that are needed are decoded, a batch at a time.
 
-use arrow::array::{Array, ArrayRef, BooleanArray};
+use arrow::array::{ArrayRef, BooleanArray};
 use arrow::compute::filter;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
@@ -11,6 +11,7 @@ use super::error::FleetError;
 use super::guard::guarded;
 use super::history_file::{HistoryFile, RangedFile};
 use super::ids::{IdReader, IdTable, NO_VEHICLE};
+use super::pack::Filling;
 use super::plan::RowGroup;
 use super::pool::Stop;
 use super::shard::in_shard;
@@ -27,6 +28,8 @@ pub(crate) struct Context<'a> {
     pub axis: TimeAxis,
     /// Channels to fill (indices into the dictionary's), operands of derived ones before them.
     pub fill: &'a [usize],
+    /// How each of them is filled.
+    pub fillings: &'a [Filling<'a>],
     /// Where each requested channel stands in `fill`.
     pub wanted: &'a [usize],
     /// Later ticks are skipped.

@@ -29,7 +29,7 @@ const SHELL_BYTES: u64 = 12;
 const TAIL_BYTES: u64 = 8;
 
 /// A file whose footer could be read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct HistoryFile {
     pub source: SourceFile,
     pub stamp: Stamp,
@@ -62,7 +62,7 @@ impl From<&std::fs::Metadata> for Stamp {
 }
 
 /// What became of a file's footer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Footer {
     Read(HistoryFile),
     Unreadable(UnreadableFile, Stamp),
@@ -117,9 +117,8 @@ fn parse(file: &RangedFile, rows: &mut Option<u64>) -> Result<(ArrowReaderMetada
     if footer_bytes > MAX_FOOTER_BYTES {
         return Err(format!("its footer has {footer_bytes} bytes, the limit is {MAX_FOOTER_BYTES}"));
     }
-    let footer = file
-        .get_bytes(bytes - TAIL_BYTES - footer_bytes, footer_bytes as usize)
-        .map_err(|error| error.to_string())?;
+    let footer =
+        file.get_bytes(bytes - TAIL_BYTES - footer_bytes, footer_bytes as usize).map_err(|error| error.to_string())?;
     let metadata = ParquetMetaDataReader::decode_metadata(&footer).map_err(|error| error.to_string())?;
     let claimed = u64::try_from(metadata.file_metadata().num_rows())
         .map_err(|_| "its footer claims a negative number of rows".to_string())?;

@@ -240,6 +240,11 @@ impl IdTable {
         }
     }
 
+    /// The index of an integer id; `None` if the dataset does not know it.
+    pub fn index_of_integer(&self, id: i64) -> Option<u32> {
+        self.read().find(id, self.hasher.hash_one(id))
+    }
+
     /// All ids by index, copied out.
     pub fn ids(&self) -> Ids {
         let inner = self.read();

@@ -2,22 +2,80 @@
 
 use super::chunk::Chunk;
 use super::decode::{Batch, Context};
-use super::dictionary::ChannelSource;
+use super::derived::{Derived, period_days};
+use super::dictionary::{ChannelSource, Dictionary};
 use super::error::FleetError;
+use super::joins::JoinTable;
 use super::quantise::CellCounts;
 use super::tally::Tally;
-use super::time::days_of_month;
 
-/// Turns rows of batches into rows of chunks: quantises, looks up and computes channels. One a thread.
+/// How a channel is filled, settled once a scan.
+#[derive(Debug)]
+pub(crate) enum Filling<'a> {
+    Column,
+    /// From the table of this place among the joins.
+    Join(usize, &'a JoinTable),
+    /// With the places of its operands among the channels to fill.
+    Derived(Box<Derived>, usize, usize),
+    PeriodDays,
+}
+
+impl<'a> Filling<'a> {
+    /// For each channel of `fill`, operands of derived ones standing before them.
+    pub fn of(dictionary: &Dictionary, fill: &[usize], joins: &'a [JoinTable]) -> Result<Vec<Self>, FleetError> {
+        let place = |channel: usize| {
+            fill.iter().position(|&other| other == channel).ok_or_else(|| FleetError::Internal {
+                what: format!("channel {channel} is an operand that is not filled"),
+            })
+        };
+        fill.iter()
+            .map(|&channel| match dictionary.channels.get(channel).map(|definition| &definition.source) {
+                Some(ChannelSource::Column { .. }) => Ok(Filling::Column),
+                Some(ChannelSource::PeriodDays) => Ok(Filling::PeriodDays),
+                Some(ChannelSource::Join { join, .. }) => match joins.get(*join) {
+                    Some(table) => Ok(Filling::Join(*join, table)),
+                    None => Err(FleetError::Internal { what: format!("there is no join {join}") }),
+                },
+                Some(ChannelSource::Derived { .. }) => match Derived::new(dictionary, channel)? {
+                    Some(derived) => {
+                        let (a, b) = derived.operands;
+                        Ok(Filling::Derived(Box::new(derived), place(a)?, place(b)?))
+                    }
+                    None => Err(FleetError::Internal { what: format!("channel {channel} is not derived") }),
+                },
+                None => Err(FleetError::Internal { what: format!("there is no channel {channel}") }),
+            })
+            .collect()
+    }
+}
+
+/// Turns rows of batches into rows of chunks. One a thread.
 pub(crate) struct Packer<'a> {
     context: &'a Context<'a>,
-    /// Codes of channels that are filled but not asked for, and of derived ones on their way.
-    filled: Vec<Vec<u16>>,
+    /// Column of a chunk that each filled channel goes to; operands that nobody asked for go to `spare`.
+    column_of: Vec<Option<usize>>,
+    /// Columns that repeat an earlier one: (column, the earlier one).
+    repeats: Vec<(usize, usize)>,
+    spare: Vec<Vec<u16>>,
+    /// Rows of the side tables, by join; empty until the first channel of a join asks.
+    join_rows: Vec<Vec<u32>>,
 }
 
 impl<'a> Packer<'a> {
     pub fn new(context: &'a Context<'a>) -> Self {
-        Self { context, filled: vec![Vec::new(); context.fill.len()] }
+        let wanted = context.wanted;
+        let first = |place: usize| wanted.iter().position(|&other| other == place);
+        let repeats = wanted
+            .iter()
+            .enumerate()
+            .filter_map(|(column, &place)| first(place).filter(|first| *first < column).map(|first| (column, first)));
+        Self {
+            context,
+            column_of: (0..context.fill.len()).map(first).collect(),
+            repeats: repeats.collect(),
+            spare: vec![Vec::new(); context.fill.len()],
+            join_rows: vec![Vec::new(); context.dictionary.joins.len()],
+        }
     }
 
     /// Appends the rows `from .. to` of a batch of this file to a chunk whose columns are the requested channels.
@@ -25,63 +83,57 @@ impl<'a> Packer<'a> {
         &mut self,
         file: usize,
         batch: &Batch,
-        from: usize,
-        to: usize,
+        (from, to): (usize, usize),
         chunk: &mut Chunk,
         tally: &mut Tally,
     ) -> Result<(), FleetError> {
         let start = chunk.len();
-        chunk.vehicle.extend_from_slice(&batch.vehicle[from..to]);
-        chunk.tick.extend_from_slice(&batch.tick[from..to]);
+        let (vehicle, tick) = (&batch.vehicle[from..to], &batch.tick[from..to]);
+        chunk.vehicle.extend_from_slice(vehicle);
+        chunk.tick.extend_from_slice(tick);
         tally.cells.resize(self.context.fill.len(), CellCounts::default());
-        for (place, &channel) in self.context.fill.iter().enumerate() {
-            let definition = &self.context.dictionary.channels[channel];
-            // A channel that is asked for is filled in its place in the chunk, any other in a buffer of its own.
-            let target = self.context.wanted.iter().position(|&wanted| wanted == place);
-            let mut codes = std::mem::take(match target {
-                Some(column) => &mut chunk.codes[column],
-                None => &mut self.filled[place],
-            });
-            if target.is_none() {
+        self.join_rows.iter_mut().for_each(Vec::clear);
+        for (place, filling) in self.context.fillings.iter().enumerate() {
+            let mut codes = match self.column_of[place] {
+                Some(column) => std::mem::take(&mut chunk.codes[column]),
+                None => std::mem::take(&mut self.spare[place]),
+            };
+            if self.column_of[place].is_none() {
                 codes.clear();
             }
             let cells = &mut tally.cells[place];
-            match &definition.source {
-                ChannelSource::Column { .. } => {
-                    let columns = &self.context.columns[file];
-                    if let (Some((_, quantiser)), Some(array)) = (&columns.channels[place], &batch.columns[place]) {
-                        quantiser.quantise(&array.slice(from, to - from), &mut codes, cells)?;
+            match filling {
+                Filling::Column => {
+                    let column = self.context.columns.get(file).and_then(|columns| columns.channels[place].as_ref());
+                    let (Some((_, quantiser)), Some(array)) = (column, &batch.columns[place]) else {
+                        return Err(FleetError::Internal { what: format!("channel {place} was not decoded") });
+                    };
+                    quantiser.quantise(&array.slice(from, to - from), &mut codes, cells)?;
+                }
+                Filling::PeriodDays => period_days(self.context.axis, tick, &mut codes, cells),
+                Filling::Join(join, table) => {
+                    let rows = &mut self.join_rows[*join];
+                    if rows.is_empty() {
+                        table.rows(vehicle, tick, rows);
                     }
+                    table.codes(self.context.fill[place], rows, &mut codes, cells);
                 }
-                ChannelSource::PeriodDays => {
-                    let (first, count) = (definition.channel.first, i64::from(definition.channel.codes));
-                    let mut last = (None, definition.channel.not_available());
-                    codes.extend(batch.tick[from..to].iter().map(|&tick| {
-                        let day = self.context.axis.day(tick);
-                        if last.0 != Some(day) {
-                            let code = days_of_month(day).map(|days| i64::from(days) - first);
-                            let code = code.filter(|code| (0..count).contains(code));
-                            last = (Some(day), code.map_or(definition.channel.not_available(), |code| code as u16));
-                        }
-                        last.1
-                    }));
-                }
-                ChannelSource::Join { .. } | ChannelSource::Derived { .. } => {
-                    return Err(FleetError::Internal { what: "joins and derived channels".to_string() });
+                Filling::Derived(derived, a, b) => {
+                    let operand = |place: usize| match self.column_of[place] {
+                        Some(column) => &chunk.codes[column][start..],
+                        None => &self.spare[place][..],
+                    };
+                    derived.fill(operand(*a), operand(*b), &mut codes, cells);
                 }
             }
-            *match target {
-                Some(column) => &mut chunk.codes[column],
-                None => &mut self.filled[place],
-            } = codes;
+            match self.column_of[place] {
+                Some(column) => chunk.codes[column] = codes,
+                None => self.spare[place] = codes,
+            }
         }
-        // A channel asked for twice has its codes copied.
-        for column in 1..self.context.wanted.len() {
-            let first = self.context.wanted.iter().position(|place| *place == self.context.wanted[column]);
-            if let Some(first) = first.filter(|first| *first < column) {
-                let (before, after) = chunk.codes.split_at_mut(column);
-                after[0].extend_from_slice(&before[first][start..]);
-            }
+        for &(column, first) in &self.repeats {
+            let (before, after) = chunk.codes.split_at_mut(column);
+            after[0].extend_from_slice(&before[first][start..]);
         }
         Ok(())
     }

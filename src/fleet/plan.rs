@@ -77,7 +77,8 @@ impl Plan {
         let hopeful = row_groups.len() <= 1 || wanted == Some(ScanKind::ByVehicle);
         let mut plan = match (wanted, disjoint, slices) {
             (None | Some(ScanKind::ByVehicle), Some(order), _) => {
-                let row_groups: Vec<RowGroup> = order.into_iter().map(|position| row_groups[position].clone()).collect();
+                let row_groups: Vec<RowGroup> =
+                    order.into_iter().map(|position| row_groups[position].clone()).collect();
                 Plan::ByVehicle { seams: Vec::new(), row_groups }
             }
             (None | Some(ScanKind::ByVehicle), None, _) if hopeful => Plan::ByVehicle { row_groups, seams: Vec::new() },
@@ -228,7 +229,8 @@ mod tests {
 
     #[test]
     fn without_statistics_only_a_single_row_group_is_trusted_for_a_try() {
-        let unknown = |index| RowGroup { vehicles: Bounds::Unknown, ticks: Bounds::Unknown, ..row_group(index, (0, 0), (0, 0)) };
+        let unknown =
+            |index| RowGroup { vehicles: Bounds::Unknown, ticks: Bounds::Unknown, ..row_group(index, (0, 0), (0, 0)) };
         assert_eq!(Plan::pick(vec![unknown(0)], None, 1000, false).kind(), ScanKind::ByVehicle);
         assert_eq!(Plan::pick(vec![unknown(0), unknown(1)], None, 1000, false).kind(), ScanKind::Spill);
         assert_eq!(Plan::pick(Vec::new(), None, 1000, false).kind(), ScanKind::ByVehicle);

@@ -16,6 +16,17 @@ pub(crate) enum Stop {
     Other,
 }
 
+impl Stop {
+    /// The reason as an error, where starting over is no remedy.
+    pub fn into_error(self) -> FleetError {
+        match self {
+            Stop::Error(error) => error,
+            Stop::Spill(what) => FleetError::Internal { what: what.to_string() },
+            Stop::Other => FleetError::Internal { what: "a thread stopped without a reason".to_string() },
+        }
+    }
+}
+
 impl From<FleetError> for Stop {
     fn from(error: FleetError) -> Self {
         Stop::Error(error)

@@ -7,8 +7,8 @@
 use std::path::Path;
 use std::sync::Mutex;
 
-use super::chunk::Chunk;
 use super::by_time::end_of_vehicle;
+use super::chunk::Chunk;
 use super::decode::{Batch, ReadError, RowGroupReader};
 use super::plan::RowGroup;
 use super::pool::{Halt, Stop, lock, run};

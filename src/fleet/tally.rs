@@ -1,7 +1,7 @@
 //! What a thread counts while it reads, and the row account that the counts add up to.
 
 use super::account::{Account, CellReason, Quarantine, Skip};
-use super::decode::Context;
+use super::dictionary::Dictionary;
 use super::quantise::CellCounts;
 
 /// What one thread has counted.
@@ -14,7 +14,7 @@ pub(crate) struct Tally {
     pub null_vehicle: u64,
     pub null_time: u64,
     pub time_out_of_range: u64,
-    /// By place in [`Context::fill`].
+    /// By place among the channels to fill.
     pub cells: Vec<CellCounts>,
 }
 
@@ -33,8 +33,9 @@ impl Tally {
         }
     }
 
-    /// The account without the files that could not be read; reasons that did not occur are left out.
-    pub fn account(&self, context: &Context) -> Account {
+    /// The account without the files that could not be read; reasons that did not occur are left out. `fill` are the
+    /// channels' indices in the dictionary.
+    pub fn account(&self, dictionary: &Dictionary, fill: &[usize]) -> Account {
         let mut account = Account { scored: self.scored, ..Account::default() };
         let quarantined = [
             (Quarantine::NullVehicle, self.null_vehicle),
@@ -48,8 +49,8 @@ impl Tally {
             (Skip::OtherShard, self.other_shard),
         ];
         account.skipped.extend(skipped.into_iter().filter(|(_, rows)| *rows > 0));
-        for (&channel, cells) in context.fill.iter().zip(&self.cells) {
-            let name = &context.dictionary.channels[channel].channel.name;
+        for (&channel, cells) in fill.iter().zip(&self.cells) {
+            let name = &dictionary.channels[channel].channel.name;
             let counts = [
                 (CellReason::Missing, cells.missing),
                 (CellReason::NotFinite, cells.not_finite),

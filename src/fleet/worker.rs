@@ -126,7 +126,7 @@ impl<'a> Pass<'a> {
 impl Worker<'_> {
     /// Appends rows of a batch of this file to a chunk.
     pub fn pack(&mut self, file: usize, batch: &Batch, from: usize, to: usize, chunk: &mut Chunk) -> Result<(), Stop> {
-        self.packer.append(file, batch, from, to, chunk, &mut self.tally).map_err(Stop::Error)
+        self.packer.append(file, batch, (from, to), chunk, &mut self.tally).map_err(Stop::Error)
     }
 
     /// Removes and counts duplicates; sorts the rows only if they do not rise already. Vehicles must be whole.

@@ -2,6 +2,8 @@
 
 mod dataset;
 mod dictionary;
+mod fleet_files;
 mod model;
+mod reading;
 mod tidy;
 mod writer;

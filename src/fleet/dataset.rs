@@ -1,0 +1,116 @@
+//! A dataset, opened: the dictionary, the small tables, and the footers of all history files.
+
+use std::path::Path;
+
+use super::columns::FileColumns;
+use super::dictionary::Dictionary;
+use super::error::FleetError;
+use super::files::{SourceFile, resolve};
+use super::history_file::{Footer, HistoryFile, Stamp};
+use super::ids::{IdKind, IdTable};
+use super::joins::JoinTable;
+use super::partition;
+use super::pool::{Halt, Stop, run};
+use super::scan::UnreadableFile;
+use super::tables::{self, TablesAccount};
+use super::time::TimeAxis;
+use super::vehicles::Vehicles;
+use crate::run::Control;
+
+/// Everything about a dataset but its histories' rows, which [`super::scan::scan`] reads.
+#[derive(Debug)]
+pub struct Dataset {
+    pub dictionary: Dictionary,
+    pub vehicles: Vehicles,
+    pub tables_account: TablesAccount,
+    /// Vehicles of the small tables; a scan adds those that only the histories know, and forgets them again when it
+    /// begins. One scan at a time.
+    pub ids: IdTable,
+    /// One a [`super::dictionary::Join`].
+    pub joins: Vec<JoinTable>,
+    /// History files in path order.
+    pub files: Vec<SourceFile>,
+    pub axis: TimeAxis,
+    /// Where a scan puts temporary files; the system's folder for them unless set.
+    pub spill_folder: std::path::PathBuf,
+    /// History files whose footer could be read, in path order.
+    pub(crate) histories: Vec<HistoryFile>,
+    /// The others.
+    pub(crate) unreadable: Vec<(UnreadableFile, Stamp)>,
+}
+
+impl Dataset {
+    /// Opens the dataset of a `dataset.toml` or of the folder that holds one. Reads the small tables whole, and of
+    /// the histories the footers, on this many threads.
+    pub fn open(path: &Path, threads: usize, control: &Control) -> Result<Self, FleetError> {
+        Self::with_dictionary(Dictionary::load(path)?, threads, control)
+    }
+
+    /// As [`Self::open`] with a dictionary that is at hand.
+    pub fn with_dictionary(dictionary: Dictionary, threads: usize, control: &Control) -> Result<Self, FleetError> {
+        let files = resolve(&dictionary.histories.files)?;
+        let (histories, unreadable) = read_footers(&files, threads, control)?;
+        let Some(first) = histories.first() else {
+            let problem = unreadable.first().map(|(file, _)| (file.path.clone(), file.problem.clone()));
+            let (file, problem) = problem.unwrap_or_default();
+            return Err(FleetError::Unreadable { file, problem });
+        };
+        let column = &dictionary.histories.vehicle;
+        let kind = match first.source.partition(column) {
+            Some(value) if first.metadata.schema().column_with_name(column).is_none() => {
+                value.as_deref().map_or(IdKind::Text, partition::id_kind)
+            }
+            _ => {
+                let probe = FileColumns::find(first, &dictionary, &[], IdKind::Text)?;
+                IdTable::for_column(&probe.vehicle_type, first.path(), column)?.kind()
+            }
+        };
+        let ids = IdTable::new(kind, first.path(), column);
+        let mut axis = None;
+        for file in &histories {
+            let columns = FileColumns::find(file, &dictionary, &[], kind)?;
+            ids.reader(&columns.vehicle_type, file.path(), column)?;
+            if *axis.get_or_insert(columns.axis) != columns.axis {
+                return Err(FleetError::WrongType {
+                    file: file.path().clone(),
+                    column: dictionary.histories.time.clone(),
+                    got: columns.time_type.to_string(),
+                    accepted: "the same kind of time as in the first file",
+                });
+            }
+        }
+        let axis = axis.unwrap_or(TimeAxis::Days);
+        let (vehicles, tables_account) = tables::load(&dictionary, axis, &ids, control)?;
+        let joins = (0..dictionary.joins.len())
+            .map(|join| JoinTable::load(&dictionary, join, &vehicles, axis, control))
+            .collect::<Result<_, _>>()?;
+        let spill_folder = std::env::temp_dir();
+        Ok(Self { dictionary, vehicles, tables_account, ids, joins, files, axis, spill_folder, histories, unreadable })
+    }
+
+    /// Rows of the histories, by the footers that can be read.
+    pub fn history_rows(&self) -> u64 {
+        self.histories.iter().map(|file| file.rows).sum()
+    }
+}
+
+type Footers = (Vec<HistoryFile>, Vec<(UnreadableFile, Stamp)>);
+
+fn read_footers(files: &[SourceFile], threads: usize, control: &Control) -> Result<Footers, FleetError> {
+    let workers = vec![Vec::new(); threads.clamp(1, files.len().max(1))];
+    let read = run(workers, files.len(), &Halt::default(), |footers: &mut Vec<(usize, Footer)>, file| {
+        control.check()?;
+        footers.push((file, HistoryFile::open(&files[file])?));
+        Ok(())
+    });
+    let mut footers = read.map_err(Stop::into_error)?.concat();
+    footers.sort_unstable_by_key(|(file, _)| *file);
+    let (mut histories, mut unreadable) = (Vec::new(), Vec::new());
+    for (_, footer) in footers {
+        match footer {
+            Footer::Read(file) => histories.push(file),
+            Footer::Unreadable(file, stamp) => unreadable.push((file, stamp)),
+        }
+    }
+    Ok((histories, unreadable))
+}
