@@ -1,5 +1,6 @@
 //! One binary: every ring of tests that needs more than one room.
 
+mod batches;
 mod dataset;
 mod dictionary;
 mod fleet_files;

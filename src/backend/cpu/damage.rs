@@ -7,9 +7,9 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::drivers::{VehicleSums, add_driver_rows};
+use super::drivers::VehicleSums;
+use super::instructions::Instructions;
 use super::ranges::{RANGE_BITS, RANGE_ROWS, Ranges, stretch_end};
-use super::scalar;
 use crate::backend::gate::{Batch, GateError, check_request};
 use crate::backend::{BackendError, DamageBackend, DamageBatch, DamageRequest, DamageSums, SlotMasks};
 use crate::model::tables::{DamageTables, FLOOR_Q18, GROUP_LANES, GroupTables, Lanes};
@@ -30,13 +30,6 @@ pub struct CpuDamage {
     /// One more than the largest slot and vehicle pushed so far.
     slots_seen: AtomicU64,
     vehicles_seen: AtomicU64,
-}
-
-/// Which kernel runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Instructions {
-    /// The reference: plain loops.
-    Scalar,
 }
 
 /// A group laid out for the kernels: rows aligned, lanes without a mechanism never leave the floor.
@@ -153,7 +146,8 @@ impl Group {
 impl CpuDamage {
     /// Opens the fastest kernel that this processor runs.
     pub fn open(request: &DamageRequest) -> Result<Self, BackendError> {
-        Self::open_with(request, Instructions::Scalar)
+        let fastest = Instructions::available().pop().unwrap_or(Instructions::Scalar);
+        Self::open_with(request, fastest)
     }
 
     /// Opens a kernel by its instruction set, for tests and benches.
@@ -189,9 +183,7 @@ impl CpuDamage {
             let mut range = self.slots.lock(slots[start]);
             let sums = range.get_or_insert_with(|| SlotSums::new(self.groups.len(), self.words()));
             for group in &self.groups {
-                match self.instructions {
-                    Instructions::Scalar => scalar::add_increments(group, &self.masks, &stretch, sums),
-                }
+                self.instructions.add_increments(group, &self.masks, &stretch, sums);
             }
             start = end;
         }
@@ -205,7 +197,7 @@ impl CpuDamage {
             let stretch = Stretch { batch, rows: start..end };
             let mut range = self.vehicles.lock(vehicles[start]);
             let sums = range.get_or_insert_with(|| VehicleSums::new(width));
-            add_driver_rows(&self.groups, &stretch, sums);
+            self.instructions.add_driver_rows(&self.groups, &stretch, sums);
             start = end;
         }
     }
@@ -257,9 +249,7 @@ impl DamageBackend for CpuDamage {
     }
 
     fn description(&self) -> String {
-        match self.instructions {
-            Instructions::Scalar => "cpu (scalar)".to_owned(),
-        }
+        format!("cpu ({})", self.instructions.name())
     }
 }
 

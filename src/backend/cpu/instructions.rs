@@ -1,0 +1,66 @@
+//! Which kernel runs: picked once, when a backend is opened, by what the processor can do.
+
+use super::damage::{Group, SlotMaskTable, SlotSums, Stretch};
+use super::drivers::{self, VehicleSums};
+use super::scalar;
+#[cfg(target_arch = "x86_64")]
+use super::vector::{Avx2, Avx512};
+
+/// An instruction set that this processor has: the vector ones exist only where they were detected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Instructions {
+    /// The reference: plain loops.
+    Scalar,
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512),
+}
+
+impl Instructions {
+    /// What this processor runs, slowest first.
+    pub fn available() -> Vec<Self> {
+        let vector: [Option<Self>; 2];
+        #[cfg(target_arch = "x86_64")]
+        {
+            vector = [Avx2::detect().map(Self::Avx2), Avx512::detect().map(Self::Avx512)];
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            vector = [None, None];
+        }
+        std::iter::once(Self::Scalar).chain(vector.into_iter().flatten()).collect()
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Scalar => "scalar",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(_) => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(_) => "avx512",
+        }
+    }
+
+    /// Adds the increments of the stretch's rows to the clocks of their slots.
+    pub fn add_increments(self, group: &Group, masks: &SlotMaskTable, stretch: &Stretch, sums: &mut SlotSums) {
+        match self {
+            Self::Scalar => scalar::add_increments(group, masks, stretch, sums),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(token) => token.add_increments(group, masks, stretch, sums),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(token) => token.add_increments(group, masks, stretch, sums),
+        }
+    }
+
+    /// Adds the driver rows of the stretch's rows to the sums of their vehicles.
+    pub fn add_driver_rows(self, groups: &[Group], stretch: &Stretch, sums: &mut VehicleSums) {
+        match self {
+            Self::Scalar => drivers::add_driver_rows(groups, stretch, sums),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(token) => token.add_driver_rows(groups, stretch, sums),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(token) => token.as_avx2().add_driver_rows(groups, stretch, sums),
+        }
+    }
+}
