@@ -6,5 +6,6 @@ mod dictionary;
 mod fleet_files;
 mod model;
 mod reading;
+mod score;
 mod tidy;
 mod writer;
