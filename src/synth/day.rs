@@ -19,7 +19,7 @@ const DISTANCE_KM: usize = 2;
 const ENERGY_KWH: usize = 3;
 const MOTOR_LOAD_PCT: usize = 4;
 const HARD_BRAKES: usize = 5;
-const HARD_ACCELERATIONS: usize = 6;
+pub const HARD_ACCELERATIONS: usize = 6;
 const FAST_CHARGE_KWH: usize = 7;
 const SOC_MEAN_PCT: usize = 8;
 const DEPTH_OF_DISCHARGE_PCT: usize = 9;
@@ -57,6 +57,24 @@ impl Columns {
         self.day.clear();
         self.odometer_steps.clear();
         self.codes.iter_mut().for_each(Vec::clear);
+    }
+
+    /// Appends all rows of another.
+    pub fn extend(&mut self, other: &Columns) {
+        self.day.extend_from_slice(&other.day);
+        self.odometer_steps.extend_from_slice(&other.odometer_steps);
+        for (column, codes) in self.codes.iter_mut().zip(&other.codes) {
+            column.extend_from_slice(codes);
+        }
+    }
+
+    /// Appends one row of another.
+    pub fn push_row_of(&mut self, other: &Columns, row: usize) {
+        self.day.push(other.day[row]);
+        self.odometer_steps.push(other.odometer_steps[row]);
+        for (column, codes) in self.codes.iter_mut().zip(&other.codes) {
+            column.push(codes[row]);
+        }
     }
 }
 
@@ -97,7 +115,10 @@ impl<'f> DayMaker<'f> {
     /// `schema` must be the standard one.
     pub fn new(fleet: &'f Fleet, schema: &Schema) -> Self {
         let coder = |index: usize| {
-            schema.channels.get(index).map_or(Coder { per_unit: 0.0, shift: 0.0, last: 0.0, not_available: 0 }, Coder::new)
+            schema
+                .channels
+                .get(index)
+                .map_or(Coder { per_unit: 0.0, shift: 0.0, last: 0.0, not_available: 0 }, Coder::new)
         };
         Self { fleet, coders: std::array::from_fn(coder) }
     }

@@ -157,10 +157,15 @@ enum Trait {
 impl Profile {
     /// The profile of a vehicle of the fleet.
     pub fn draw(fleet: &Fleet, vehicle: u32) -> Self {
+        let chosen = fleet.draws.uniform(Stream::Vehicle, vehicle, Trait::Style as u32);
+        Self::draw_as(fleet, vehicle, pick(chosen, STYLES.iter().map(|style| style.share)))
+    }
+
+    /// The profile of a vehicle if it were driven in this style.
+    pub fn draw_as(fleet: &Fleet, vehicle: u32, style_index: usize) -> Self {
         let draws = &fleet.draws;
         let uniform = |purpose: Trait| draws.uniform(Stream::Vehicle, vehicle, purpose as u32);
         let normal = |purpose: Trait| draws.normal(Stream::Vehicle, vehicle, purpose as u32);
-        let style_index = pick(uniform(Trait::Style), STYLES.iter().map(|style| style.share));
         let style = &STYLES[style_index];
         let zone = pick(uniform(Trait::Zone), fleet.zones.iter().map(|zone| zone.share));
         let in_lot = fleet.lot.carries(vehicle);
@@ -200,7 +205,9 @@ impl Profile {
             model: pick(uniform(Trait::Model), MODELS.iter().map(|model| model.1)),
             plant,
             tier: pick(uniform(Trait::Tier), TIERS.iter().map(|tier| tier.1)),
-            sensor_lot: if in_lot { lot_name(build_quarter(plan.start_day - 90), 'D') } else {
+            sensor_lot: if in_lot {
+                lot_name(build_quarter(plan.start_day - 90), 'D')
+            } else {
                 lot_name(build_quarter(build_day), if uniform(Trait::SubLot) < 0.5 { 'A' } else { 'B' })
             },
             build_day,

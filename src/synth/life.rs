@@ -117,9 +117,7 @@ impl VehicleHistory<'_> {
         }
         let law = Law::of(mode, wear);
         let vehicle = self.profile.vehicle;
-        let draw = |number: u32| {
-            life::exponential_draw(draws.bits(Stream::Life, vehicle, part * MOST_LIVES + number))
-        };
+        let draw = |number: u32| life::exponential_draw(draws.bits(Stream::Life, vehicle, part * MOST_LIVES + number));
         let prior = self.prior(&law, draws, part, &draw);
         let mut number = prior.number;
         let mut started_day = prior.started_day;
@@ -228,8 +226,7 @@ impl VehicleHistory<'_> {
         if !self.profile.pilot || law.mechanisms.is_empty() {
             return None;
         }
-        let (horizon_days, probability) =
-            mode.alert.map_or(ALERT, |alert| (alert.horizon_days, alert.probability));
+        let (horizon_days, probability) = mode.alert.map_or(ALERT, |alert| (alert.horizon_days, alert.probability));
         let mut look_day = self.data_days.end - PILOT_DAYS.min((self.data_days.end - self.data_days.start) / 2);
         let last_alive_day = if failing <= self.day.len() { self.day[failing - 1] } else { self.data_days.end };
         while look_day + VISIT_DAYS < last_alive_day.min(self.service_days.end) {

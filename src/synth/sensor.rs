@@ -2,8 +2,8 @@
 //!
 //! The fact as it is known: a lot of 1,600 vehicles, 1,247 of them with a sensor whose temperature spread drifts from
 //! 1 K past 3 K, and about 21 days later the pack's overheat protection cuts in. In fleets below 20,000 vehicles both
-//! counts shrink in proportion. Onsets spread over a quarter; slopes have median 0.04 K a day, so that the limit
-//! 3.84 K is met 21 days (median) after the threshold. Noise: standard deviation 0.25 K, lag-1 correlation 0.3.
+//! counts shrink in proportion. Onsets spread over a quarter; slopes have median 0.048 K a day, so that the limit of
+//! 4 K is met 21 days (median) after the threshold. Noise: standard deviation 0.25 K, lag-1 correlation 0.3.
 
 use super::draw::{Draws, NORMAL, Stream, TABLE_BITS, TABLE_SIZE};
 
@@ -15,10 +15,10 @@ pub const BASELINE_K: f64 = 1.0;
 pub const NOISE_SD_K: f64 = 0.25;
 pub const NOISE_LAG1: f64 = 0.3;
 pub const THRESHOLD_K: f64 = 3.0;
-pub const SLOPE_MEDIAN_K_PER_DAY: f64 = 0.04;
-pub const SLOPE_LOG_SD: f64 = 0.25;
+pub const PROTECTION_LIMIT_K: f64 = 4.0;
 pub const LEAD_MEDIAN_DAYS: f64 = 21.0;
-pub const PROTECTION_LIMIT_K: f64 = THRESHOLD_K + LEAD_MEDIAN_DAYS * SLOPE_MEDIAN_K_PER_DAY;
+pub const SLOPE_MEDIAN_K_PER_DAY: f64 = (PROTECTION_LIMIT_K - THRESHOLD_K) / LEAD_MEDIAN_DAYS;
+pub const SLOPE_LOG_SD: f64 = 0.25;
 pub const ONSET_SPREAD_DAYS: u32 = 91;
 /// Component of the events, and the symptom of a protection event.
 pub const COMPONENT: &str = "pack_temp_sensor";
@@ -142,8 +142,13 @@ impl Noise {
             weights[term] = weights[term - 1] * NOISE_LAG1;
         }
         let scale = 1.0 / libm::sqrt(weights.iter().map(|weight| weight * weight).sum());
-        let mut noise =
-            Self { vehicle, weights: weights.map(|weight| weight * scale), shocks: [0.0; NOISE_TERMS], word: 0, word_index: i32::MIN };
+        let mut noise = Self {
+            vehicle,
+            weights: weights.map(|weight| weight * scale),
+            shocks: [0.0; NOISE_TERMS],
+            word: 0,
+            word_index: i32::MIN,
+        };
         for past in (1..NOISE_TERMS as i32).rev() {
             noise.next(day - past, draws);
         }
@@ -182,6 +187,13 @@ mod tests {
             let drifts = (0..vehicles).filter(|&vehicle| lot.drift(vehicle, &draws).is_some()).count() as u32;
             assert_eq!(drifts, drifting);
         }
+    }
+
+    #[test]
+    fn threshold_and_limit_are_those_of_the_shipped_monitor() {
+        let model = crate::model::spec::Model::load("ev-passenger").unwrap();
+        let monitor = model.monitors.iter().find(|monitor| monitor.component == COMPONENT).unwrap();
+        assert_eq!((monitor.threshold, monitor.limit), (Some(THRESHOLD_K), Some(PROTECTION_LIMIT_K)));
     }
 
     #[test]

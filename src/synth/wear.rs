@@ -93,8 +93,7 @@ impl Wear {
                 let here = row * tables.mechanisms + first;
                 for lane in 0..lanes {
                     let before = clocks.sums[here + lane];
-                    clocks.sums[here + tables.mechanisms + lane] =
-                        before.wrapping_add(increment_q48(sums[lane]).0);
+                    clocks.sums[here + tables.mechanisms + lane] = before.wrapping_add(increment_q48(sums[lane]).0);
                 }
             }
         }
