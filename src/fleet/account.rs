@@ -30,6 +30,8 @@ pub enum Skip {
     /// Another row with the same vehicle and time was taken.
     Duplicate,
     AfterAsOf,
+    /// An earlier night took it from the same file.
+    TakenBefore,
     OtherShard,
 }
 

@@ -26,6 +26,8 @@ pub struct Dataset {
     /// Vehicles of the small tables; a scan adds those that only the histories know, and forgets them again when it
     /// begins. One scan at a time.
     pub ids: IdTable,
+    /// How many ids stay when a scan begins: those of the small tables, and what else was made known beforehand.
+    pub kept_ids: usize,
     /// One a [`super::dictionary::Join`].
     pub joins: Vec<JoinTable>,
     /// History files in path order.
@@ -85,7 +87,20 @@ impl Dataset {
             .map(|join| JoinTable::load(&dictionary, join, &vehicles, axis, control))
             .collect::<Result<_, _>>()?;
         let spill_folder = std::env::temp_dir();
-        Ok(Self { dictionary, vehicles, tables_account, ids, joins, files, axis, spill_folder, histories, unreadable })
+        let kept_ids = ids.len();
+        Ok(Self {
+            dictionary,
+            vehicles,
+            tables_account,
+            ids,
+            kept_ids,
+            joins,
+            files,
+            axis,
+            spill_folder,
+            histories,
+            unreadable,
+        })
     }
 
     /// Rows of the histories, by the footers that can be read.

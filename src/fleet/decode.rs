@@ -32,6 +32,8 @@ pub(crate) struct Context<'a> {
     pub fillings: &'a [Filling<'a>],
     /// Where each requested channel stands in `fill`.
     pub wanted: &'a [usize],
+    /// By file: ticks up to this one were taken by an earlier scan and are skipped.
+    pub taken_to_tick: &'a [Option<i32>],
     /// Later ticks are skipped.
     pub last_tick: i32,
     pub shard: Option<(u32, u32)>,
@@ -167,7 +169,9 @@ impl<'a> RowGroupReader<'a> {
         }
         self.ids.index(&vehicle, &mut batch.vehicle)?;
         let last_tick = self.context.last_tick;
+        let taken_to_tick = self.context.taken_to_tick.get(self.file).copied().flatten();
         let all_usable = batch.faults.is_empty()
+            && taken_to_tick.is_none()
             && batch.tick.iter().fold(true, |fine, &tick| fine & (tick <= last_tick))
             && batch.vehicle.iter().fold(true, |fine, &vehicle| fine & (vehicle != NO_VEHICLE));
         if all_usable {
@@ -182,6 +186,7 @@ impl<'a> RowGroupReader<'a> {
                 (_, Some(TickFault::Null)) => Some(&mut tally.null_time),
                 (_, Some(TickFault::OutOfRange)) => Some(&mut tally.time_out_of_range),
                 _ if tick > last_tick => Some(&mut tally.after_as_of),
+                _ if taken_to_tick.is_some_and(|taken| tick <= taken) => Some(&mut tally.taken_before),
                 _ => None,
             };
             usable.push(reason.is_none());

@@ -176,6 +176,35 @@ impl JoinTable {
         }
     }
 
+    /// A hash of all that records up to the end of `through_day` can find here, for each of the `known` vehicles and
+    /// for those beyond: while it stays the same, so do the codes of such records.
+    pub fn content_hashes(&self, known: usize, through_day: i32) -> (Vec<u64>, u64) {
+        let through_tick = match self.key {
+            TimeKey::None => i32::MAX,
+            TimeKey::Day => through_day,
+            TimeKey::Tick => self.axis.last_tick_of(through_day),
+        };
+        let hash = |rows: std::ops::Range<usize>| {
+            let mut hasher = blake3::Hasher::new();
+            for row in rows.filter(|&row| self.ticks[row] <= through_tick) {
+                hasher.update(&self.ticks[row].to_le_bytes());
+                for codes in &self.codes {
+                    hasher.update(&codes[row].to_le_bytes());
+                }
+            }
+            let hash = hasher.finalize();
+            hash.as_bytes().iter().take(8).fold(0u64, |number, &byte| number << 8 | u64::from(byte))
+        };
+        let of_group: Vec<u64> =
+            self.first_row.windows(2).map(|rows| hash(rows[0] as usize..rows[1] as usize)).collect();
+        // A vehicle without a group finds nothing, like one whose group has no rows.
+        let nothing = hash(0..0);
+        let of = |group: u32| of_group.get(group as usize).copied().unwrap_or(nothing);
+        let default = of(self.default_group);
+        let of_vehicle = |vehicle: usize| self.group_of_vehicle.get(vehicle).map_or(default, |&group| of(group));
+        ((0..known).map(of_vehicle).collect(), default)
+    }
+
     /// Appends the codes of a channel (its dictionary index) at the side rows that [`Self::rows`] found.
     pub fn codes(&self, channel: usize, rows: &[u32], out: &mut Vec<u16>, cells: &mut CellCounts) {
         let Some(place) = self.channels.iter().position(|&index| index == channel) else { return };

@@ -1,6 +1,7 @@
 //! Reading the histories: what a consumer asks for, and what it gets back.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use super::account::{Account, Quarantine};
 use super::chunk::{Chunk, Order};
@@ -44,6 +45,9 @@ pub struct ScanRequest {
     pub kind: Option<ScanKind>,
     /// Compute the BLAKE3 hash of every input file while reading.
     pub hash_inputs: bool,
+    /// Read only these files, by path as the dataset names them; where a day is given, records up to its end are
+    /// skipped and counted. `None`: all files.
+    pub files: Option<BTreeMap<PathBuf, Option<i32>>>,
 }
 
 /// The planner's three ways to read a dataset.
@@ -80,7 +84,7 @@ pub struct ScanReport {
     pub account: Account,
     /// Every vehicle that has an index: the known ones first.
     pub ids: Ids,
-    /// All files that the dictionary names, in path order, whether or not they could be read.
+    /// All files that were to be read, in path order, whether or not they could be.
     pub inputs: Vec<InputFile>,
     /// Files of which no row counts, in path order.
     pub unreadable: Vec<UnreadableFile>,
@@ -92,7 +96,7 @@ pub struct ScanReport {
 /// got.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnreadableFile {
-    pub path: std::path::PathBuf,
+    pub path: PathBuf,
     /// Rows by its metadata; `None` where the metadata itself cannot be read, and then the account lacks them.
     pub rows: Option<u64>,
     pub problem: String,
@@ -101,7 +105,7 @@ pub struct UnreadableFile {
 /// A file that was read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InputFile {
-    pub path: std::path::PathBuf,
+    pub path: PathBuf,
     pub bytes: u64,
     pub modified_ns: i128,
     pub rows: u64,
@@ -117,6 +121,8 @@ struct Settled<'a> {
     sink: &'a dyn ChunkSink,
     hashes: InputHashes,
     columns: Vec<FileColumns>,
+    /// By file: last tick that an earlier scan has taken.
+    taken_to_tick: Vec<Option<i32>>,
     row_groups: Vec<RowGroup>,
     fill: Vec<usize>,
     fillings: Vec<Filling<'a>>,
@@ -151,12 +157,12 @@ pub fn scan(
     sink: &dyn ChunkSink,
 ) -> Result<ScanReport, FleetError> {
     let settled = Settled::new(dataset, request, control, sink)?;
-    control.emit(Event::Stage { name: "read", total_rows: Some(dataset.history_rows()) });
+    control.emit(Event::Stage { name: "read", total_rows: Some(settled.rows()) });
     let mut failed: BTreeMap<usize, String> = BTreeMap::new();
     let mut wanted_kind = request.kind;
     let mut restarts = 0;
     let (kind, tally) = loop {
-        dataset.ids.truncate(dataset.vehicles.known);
+        dataset.ids.truncate(dataset.kept_ids);
         let plan = settled.plan(&failed, wanted_kind);
         match settled.pass(&plan)? {
             PassEnd::Done(tally) => break (plan.kind(), tally),
@@ -178,6 +184,17 @@ pub fn scan(
     settled.report(kind, &tally, &failed, restarts)
 }
 
+impl ScanRequest {
+    fn reads(&self, path: &Path) -> bool {
+        self.files.as_ref().is_none_or(|files| files.contains_key(path))
+    }
+
+    /// Last tick of a file that an earlier scan has taken.
+    fn taken_to_tick(&self, path: &Path, axis: TimeAxis) -> Option<i32> {
+        self.files.as_ref()?.get(path).copied().flatten().map(|day| axis.last_tick_of(day))
+    }
+}
+
 impl<'a> Settled<'a> {
     fn new(
         dataset: &'a Dataset,
@@ -194,7 +211,9 @@ impl<'a> Settled<'a> {
         let mut all_row_groups = Vec::new();
         for (position, file) in dataset.histories.iter().enumerate() {
             let found = FileColumns::find(file, dictionary, &fill, ids)?;
-            all_row_groups.extend(row_groups(position, file, &found, dictionary));
+            if request.reads(file.path()) {
+                all_row_groups.extend(row_groups(position, file, &found, dictionary));
+            }
             columns.push(found);
         }
         let threads = request.threads.max(1);
@@ -208,6 +227,11 @@ impl<'a> Settled<'a> {
             sink,
             hashes: InputHashes::new(request.hash_inputs),
             columns,
+            taken_to_tick: dataset
+                .histories
+                .iter()
+                .map(|file| request.taken_to_tick(file.path(), dataset.axis))
+                .collect(),
             row_groups: all_row_groups,
             fillings: Filling::of(dictionary, &fill, &dataset.joins)?,
             fill,
@@ -215,6 +239,10 @@ impl<'a> Settled<'a> {
             threads,
             chunk_rows: request.chunk_rows.clamp(1, most_rows),
         })
+    }
+
+    fn rows(&self) -> u64 {
+        self.row_groups.iter().map(|row_group| row_group.rows).sum()
     }
 
     /// Bytes that a row of a slice takes: as it came, put together with the others, and its key.
@@ -243,6 +271,7 @@ impl<'a> Settled<'a> {
             fill: &self.fill,
             fillings: &self.fillings,
             wanted: &self.wanted,
+            taken_to_tick: &self.taken_to_tick,
             last_tick: self.request.as_of_day.map_or(i32::MAX, |day| axis.last_tick_of(day)),
             shard: self.request.shard,
             batch_rows: self.chunk_rows,
@@ -283,17 +312,21 @@ impl<'a> Settled<'a> {
         restarts: u32,
     ) -> Result<ScanReport, FleetError> {
         let dataset = self.dataset;
-        let mut unreadable: Vec<UnreadableFile> = dataset.unreadable.iter().map(|(file, _)| file.clone()).collect();
+        let not_opened: Vec<&(UnreadableFile, Stamp)> =
+            dataset.unreadable.iter().filter(|(file, _)| self.request.reads(&file.path)).collect();
+        let mut unreadable: Vec<UnreadableFile> = not_opened.iter().map(|(file, _)| file.clone()).collect();
         let mut inputs = Vec::with_capacity(dataset.files.len());
         for (position, file) in dataset.histories.iter().enumerate() {
+            if !self.request.reads(file.path()) {
+                continue;
+            }
             let (path, rows) = (file.path().clone(), file.rows);
             if let Some(problem) = failed.get(&position) {
                 unreadable.push(UnreadableFile { path: path.clone(), rows: Some(rows), problem: problem.clone() });
             }
             inputs.push((path, file.stamp, rows));
         }
-        inputs
-            .extend(dataset.unreadable.iter().map(|(file, stamp)| (file.path.clone(), *stamp, file.rows.unwrap_or(0))));
+        inputs.extend(not_opened.iter().map(|(file, stamp)| (file.path.clone(), *stamp, file.rows.unwrap_or(0))));
         inputs.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         unreadable.sort_unstable_by(|a, b| a.path.cmp(&b.path));
 
@@ -316,7 +349,7 @@ impl<'a> Settled<'a> {
             }
         });
         rest.map_err(Stop::into_error)?;
-        let input = |(path, stamp, rows): (std::path::PathBuf, Stamp, u64)| InputFile {
+        let input = |(path, stamp, rows): (PathBuf, Stamp, u64)| InputFile {
             blake3: self.hashes.of(&path),
             path,
             bytes: stamp.bytes,

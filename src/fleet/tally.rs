@@ -10,6 +10,7 @@ pub(crate) struct Tally {
     pub scored: u64,
     pub duplicates: u64,
     pub after_as_of: u64,
+    pub taken_before: u64,
     pub other_shard: u64,
     pub null_vehicle: u64,
     pub null_time: u64,
@@ -23,6 +24,7 @@ impl Tally {
         self.scored += other.scored;
         self.duplicates += other.duplicates;
         self.after_as_of += other.after_as_of;
+        self.taken_before += other.taken_before;
         self.other_shard += other.other_shard;
         self.null_vehicle += other.null_vehicle;
         self.null_time += other.null_time;
@@ -46,6 +48,7 @@ impl Tally {
         let skipped = [
             (Skip::Duplicate, self.duplicates),
             (Skip::AfterAsOf, self.after_as_of),
+            (Skip::TakenBefore, self.taken_before),
             (Skip::OtherShard, self.other_shard),
         ];
         account.skipped.extend(skipped.into_iter().filter(|(_, rows)| *rows > 0));

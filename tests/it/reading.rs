@@ -94,6 +94,7 @@ pub fn request() -> ScanRequest {
         shard: None,
         kind: None,
         hash_inputs: false,
+        files: None,
     }
 }
 

@@ -14,6 +14,7 @@ use super::merge::Widths;
 use super::presence::Presence;
 use super::sink::Ordinals;
 use super::stored::Stored;
+use super::traits::FleetTraits;
 use crate::backend::DamageSums;
 use crate::fleet::vehicles::Ids;
 use crate::score::slots::SlotPlan;
@@ -30,10 +31,7 @@ pub struct Tonight<'a> {
     pub ordinals: &'a Ordinals,
     /// Days of tonight's new records by vehicle index; vehicles beyond have none.
     pub presence: &'a [Presence],
-    /// By vehicle index: what bears on increments.
-    pub traits: &'a [u64],
-    /// Of vehicles beyond `traits`.
-    pub default_traits: u64,
+    pub traits: &'a FleetTraits,
     /// Columns of the driver sums that the model uses.
     pub driver_columns: &'a [usize],
 }
@@ -97,7 +95,8 @@ pub(super) fn collect(before: Option<&Stored>, tonight: &Tonight, widths: Widths
         .par_iter()
         .enumerate()
         .map(|(ordinal, &vehicle)| {
-            let mut presence = before.and_then(|before| before.presence.get(ordinal)).copied().unwrap_or(Presence::NONE);
+            let mut presence =
+                before.and_then(|before| before.presence.get(ordinal)).copied().unwrap_or(Presence::NONE);
             if let Some(new) = tonight.presence.get(vehicle as usize) {
                 presence.merge(new);
             }
@@ -108,8 +107,8 @@ pub(super) fn collect(before: Option<&Stored>, tonight: &Tonight, widths: Widths
         .iter()
         .enumerate()
         .map(|(ordinal, &vehicle)| match vehicle {
-            ABSENT => before.and_then(|before| before.traits.get(ordinal)).copied().unwrap_or(tonight.default_traits),
-            vehicle => tonight.traits.get(vehicle as usize).copied().unwrap_or(tonight.default_traits),
+            ABSENT => before.and_then(|before| before.traits.get(ordinal)).copied().unwrap_or_default(),
+            vehicle => tonight.traits.of(vehicle as usize),
         })
         .collect();
     Stored { ids: ids_by_ordinal(before, &sums.ids, &index), traits, presence, segments, tally, damage }

@@ -4,6 +4,7 @@
 pub mod arrays;
 pub mod cell_sums;
 pub mod cells;
+pub mod collect;
 pub mod error;
 pub mod folder;
 pub mod log_read;
@@ -11,4 +12,9 @@ pub mod log_write;
 pub mod merge;
 pub mod presence;
 pub mod record;
+pub mod reform;
+pub mod repeats;
+pub mod sink;
+pub mod stock;
 pub mod stored;
+pub mod traits;

@@ -6,7 +6,7 @@
 
 use std::sync::{Mutex, PoisonError, RwLock};
 
-use super::cell_sums::{CellRows, CellSums, CellSummer};
+use super::cell_sums::{CellRows, CellSummer, CellSums};
 use super::cells::ABSENT;
 use super::merge::Widths;
 use crate::fleet::chunk::Chunk;

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use super::cell_sums::{CellRows, CellSums, CellSummer};
+use super::cell_sums::{CellRows, CellSummer, CellSums};
 use super::log_read::LogReader;
 use super::log_write::LogWriter;
 use super::merge::Widths;
@@ -35,12 +35,7 @@ pub struct Settled {
 }
 
 /// Looks every row of `perhaps` up. Vehicles are tonight's indices, each (vehicle, tick) once.
-pub fn settle(
-    perhaps: &Chunk,
-    ordinals: &Ordinals,
-    log: &LogReader,
-    control: &Control,
-) -> Result<Settled, SinkError> {
+pub fn settle(perhaps: &Chunk, ordinals: &Ordinals, log: &LogReader, control: &Control) -> Result<Settled, SinkError> {
     let mut settled = Settled::default();
     let (Some(&from_tick), Some(&to_tick)) = (perhaps.tick.iter().min(), perhaps.tick.iter().max()) else {
         return Ok(settled);

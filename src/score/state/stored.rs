@@ -18,14 +18,14 @@ use super::cells::Segments;
 use super::error::StateError;
 use super::presence::Presence;
 use super::record::{Dimensions, StateRecord};
+use super::traits::Traits;
 
 /// Everything a generation knows of its vehicles, by ordinal.
 #[derive(Clone, Debug)]
 pub struct Stored {
     /// Int64 or LargeUtf8, without nulls.
     pub ids: ArrayRef,
-    /// A hash of what of the vehicle's attributes bears on its increments.
-    pub traits: Vec<u64>,
+    pub traits: Vec<Traits>,
     pub presence: Vec<Presence>,
     pub segments: Segments,
     /// Of the segments.
@@ -62,7 +62,8 @@ impl Stored {
                 arrays::write(folder, "id_bytes", ids.value_data())?;
             }
         }
-        arrays::write(folder, "traits", &self.traits)?;
+        arrays::write(folder, "masks_hash", &column(&self.traits, |traits| traits.masks))?;
+        arrays::write(folder, "side_tables_hash", &column(&self.traits, |traits| traits.side_tables))?;
         arrays::write(folder, "presence_last_day", &column(&self.presence, |presence| presence.last_day))?;
         arrays::write(folder, "presence_mask", &column(&self.presence, |presence| presence.mask))?;
         let boundaries: Vec<u32> =
@@ -97,6 +98,10 @@ impl Stored {
         let last_days: Vec<i32> = arrays.read("presence_last_day", vehicles)?;
         let masks: Vec<u128> = arrays.read("presence_mask", vehicles)?;
         let presence = last_days.into_iter().zip(masks).map(|(last_day, mask)| Presence { last_day, mask }).collect();
+        let masks_hashes: Vec<u64> = arrays.read("masks_hash", vehicles)?;
+        let side_tables_hashes: Vec<u64> = arrays.read("side_tables_hash", vehicles)?;
+        let traits = masks_hashes.into_iter().zip(side_tables_hashes);
+        let traits = traits.map(|(masks, side_tables)| Traits { masks, side_tables }).collect();
         let boundaries: Vec<u32> = arrays.read("boundaries", vehicles)?;
         let mut base = Vec::with_capacity(vehicles + 1);
         base.push(0u32);
@@ -119,7 +124,7 @@ impl Stored {
             .collect();
         Ok(Self {
             ids,
-            traits: arrays.read("traits", vehicles)?,
+            traits,
             presence,
             segments,
             tally: Tally { slots, exposures, missing: arrays.read("missing", count * exposures)? },
