@@ -21,6 +21,7 @@ pub mod ids;
 mod input_hash;
 pub mod joins;
 mod lakehouse;
+mod latest;
 pub mod manifest;
 mod pack;
 pub mod partition;
