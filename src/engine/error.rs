@@ -1,13 +1,22 @@
 //! Why a run ended without a result.
 
+use std::path::PathBuf;
+
 use crate::backend::BackendError;
+use crate::fleet::error::FleetError;
+use crate::fleet::scan::SinkError;
 use crate::fleet::writer::WriteError;
+use crate::model::error::ModelError;
 use crate::run::Interrupted;
 use crate::score::slots::TooManySlots;
 
 /// Any failure of a command of the engine.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
+    #[error(transparent)]
+    Fleet(FleetError),
+    #[error(transparent)]
+    Model(#[from] ModelError),
     #[error(transparent)]
     Backend(#[from] BackendError),
     #[error(transparent)]
@@ -17,14 +26,58 @@ pub enum EngineError {
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
     /// `--keep` names an attribute that the vehicles table lacks.
-    #[error("no attribute {name:?} to keep; the dataset's vehicles have: {}", known.join(", "))]
+    #[error("no attribute {name:?} to keep; {}", known_attributes(known))]
     UnknownAttribute { name: String, known: Vec<String> },
+    /// Two columns of the scores would have one name.
+    #[error("{}: the scores have a column {column:?} of their own; {remedy}", dictionary.display())]
+    ColumnTwice { dictionary: PathBuf, column: String, remedy: &'static str },
     /// No record and no as-of day: nothing to score.
-    #[error("the histories hold no dated record, so there is no latest day; give one with --as-of, or check the files")]
+    #[error(
+        "the histories hold no dated record, so there is no latest day: check the files, or give a day with --as-of"
+    )]
     NoRecords,
+    #[error("no vehicle {id:?} in the dataset; ids are {kind}")]
+    UnknownVehicle { id: String, kind: &'static str },
     #[error("cannot start {threads} threads: {problem}")]
     Threads { threads: usize, problem: String },
     /// A promise of the program itself is broken: a bug.
     #[error("internal: {what}; please report this")]
     Internal { what: String },
+}
+
+fn known_attributes(known: &[String]) -> String {
+    if known.is_empty() {
+        "the dataset has none: list them under [vehicles] attributes in dataset.toml".to_owned()
+    } else {
+        format!("the dataset has {}", known.join(", "))
+    }
+}
+
+impl From<FleetError> for EngineError {
+    fn from(error: FleetError) -> Self {
+        match error {
+            FleetError::Sink(error) => error.into(),
+            FleetError::Interrupted(interrupted) => Self::Interrupted(interrupted),
+            other => Self::Fleet(other),
+        }
+    }
+}
+
+impl From<SinkError> for EngineError {
+    /// What our own consumers fail with.
+    fn from(error: SinkError) -> Self {
+        match error.downcast::<BackendError>() {
+            Ok(error) => Self::Backend(*error),
+            Err(error) => match error.downcast::<TooManySlots>() {
+                Ok(error) => Self::Slots(*error),
+                Err(error) => Self::Internal { what: error.to_string() },
+            },
+        }
+    }
+}
+
+impl From<arrow::error::ArrowError> for EngineError {
+    fn from(error: arrow::error::ArrowError) -> Self {
+        Self::Internal { what: format!("rows of the scores do not fit their schema: {error}") }
+    }
 }

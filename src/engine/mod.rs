@@ -3,10 +3,15 @@
 //! A command is a plan, checked once, and a call that takes it and gives a report. Nothing is printed; what a
 //! listener should hear goes through [`crate::run::Control`].
 
+pub mod accumulate;
 pub mod error;
 pub mod plan;
+pub mod prepare;
 pub mod report;
+pub mod score;
+pub mod write_scores;
 
 pub use error::EngineError;
 pub use plan::ScorePlan;
 pub use report::{ScoreReport, Timings};
+pub use score::score;

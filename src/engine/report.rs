@@ -51,3 +51,12 @@ pub struct Timings {
     pub write: Duration,
     pub total: Duration,
 }
+
+/// A day as people write it: ISO 8601, or the integer period.
+pub fn day_text(axis: TimeAxis, day: i32) -> String {
+    let date = chrono::NaiveDate::default().checked_add_signed(chrono::Duration::days(i64::from(day)));
+    match (axis, date) {
+        (TimeAxis::Days | TimeAxis::SecondsSince2000, Some(date)) => date.to_string(),
+        _ => day.to_string(),
+    }
+}

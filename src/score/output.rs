@@ -41,6 +41,28 @@ use crate::fleet::vehicles::{Attribute, Ids};
 /// Columns by which the rows are sorted, beside the vehicle's.
 pub const SORT_COLUMNS: [&str; 2] = ["failure_mode", "position"];
 
+/// The scores' own columns, in order, behind the vehicle's.
+pub const COLUMNS: [&str; 18] = [
+    "failure_mode",
+    "component",
+    "position",
+    "as_of",
+    "clock_start",
+    "records",
+    "clocks",
+    "damage",
+    "cumulative_hazard",
+    "damage_per_day_recent",
+    "relative_rate",
+    "driver_1",
+    "driver_1_ratio",
+    "driver_2",
+    "driver_2_ratio",
+    "driver_3",
+    "driver_3_ratio",
+    "flags",
+];
+
 /// The rows of the scores, made on demand.
 pub struct ScoreRows<'a> {
     scorer: &'a Scorer<'a>,
@@ -198,25 +220,21 @@ fn schema(ids: &Ids, axis: TimeAxis, vehicle_column: &str, keep: &[&Attribute]) 
         TimeAxis::Days | TimeAxis::SecondsSince2000 => DataType::Date32,
         TimeAxis::Integer => DataType::Int32,
     };
-    let mut fields = vec![
-        Field::new(vehicle_column, id_type, false),
-        Field::new("failure_mode", DataType::Utf8, false),
-        Field::new("component", DataType::Utf8, false),
-        Field::new("position", DataType::Utf8, true),
-        Field::new("as_of", day_type.clone(), false),
-        Field::new("clock_start", day_type, true),
-        Field::new("records", DataType::Int64, false),
-        Field::new("clocks", DataType::List(clocks_item()), false),
-        Field::new("damage", DataType::Float64, false),
-        Field::new("cumulative_hazard", DataType::Float64, false),
-        Field::new("damage_per_day_recent", DataType::Float64, true),
-        Field::new("relative_rate", DataType::Float64, true),
-    ];
-    for place in 1..=DRIVERS {
-        fields.push(Field::new(format!("driver_{place}"), DataType::Utf8, true));
-        fields.push(Field::new(format!("driver_{place}_ratio"), DataType::Float64, true));
-    }
-    fields.push(Field::new("flags", DataType::Utf8, false));
+    let mut fields = vec![Field::new(vehicle_column, id_type, false)];
+    fields.extend(COLUMNS.iter().map(|&name| {
+        let (data_type, nullable) = match name {
+            "as_of" => (day_type.clone(), false),
+            "clock_start" => (day_type.clone(), true),
+            "records" => (DataType::Int64, false),
+            "clocks" => (DataType::List(clocks_item()), false),
+            "damage" | "cumulative_hazard" => (DataType::Float64, false),
+            "damage_per_day_recent" | "relative_rate" => (DataType::Float64, true),
+            "driver_1_ratio" | "driver_2_ratio" | "driver_3_ratio" => (DataType::Float64, true),
+            "position" | "driver_1" | "driver_2" | "driver_3" => (DataType::Utf8, true),
+            _ => (DataType::Utf8, false),
+        };
+        Field::new(name, data_type, nullable)
+    }));
     fields.extend(keep.iter().map(|attribute| Field::new(&attribute.name, DataType::Utf8, true)));
     Arc::new(Schema::new(fields))
 }

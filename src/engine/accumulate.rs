@@ -1,0 +1,117 @@
+//! From records to sums: one scan through one backend, and what to do when the device fails.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::error::EngineError;
+use super::prepare::{Cut, Prepared};
+use crate::backend::{self, BackendError, Choice, DamageBackend, DamageRequest};
+use crate::fleet::chunk::Order;
+use crate::fleet::scan::{ScanKind, ScanReport, ScanRequest, scan};
+use crate::fleet::vehicles::Ids;
+use crate::run::{Control, Event};
+use crate::score::pack::{PackTimes, Packer};
+use crate::score::sums::FleetSums;
+
+/// How to accumulate. Nothing here bears on the sums but the shard and the as-of limit.
+#[derive(Clone, Debug)]
+pub struct Way {
+    pub backend: Choice,
+    pub device: Option<String>,
+    /// Go on with smaller batches, then on the processor, if the device fails.
+    pub fallback: bool,
+    pub threads: usize,
+    pub memory_limit_bytes: usize,
+    pub chunk_rows: usize,
+    pub reversed: bool,
+    pub shard: Option<(u32, u32)>,
+    pub scan_kind: Option<ScanKind>,
+    pub hash_inputs: bool,
+    pub drivers: bool,
+    /// Records later than the cut's day are left out. Not needed where that day is the latest record's.
+    pub skip_later: bool,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Accumulated {
+    pub sums: FleetSums,
+    /// Its ids have moved to the sums.
+    pub scan: ScanReport,
+    pub scan_time: Duration,
+    pub times: PackTimes,
+    /// Waiting for the backend to hand out its sums.
+    pub readback_time: Duration,
+    /// What computed, and why that.
+    pub device: String,
+    pub device_reason: String,
+}
+
+/// Fewest rows of a chunk after a device failed.
+const LEAST_CHUNK_ROWS: usize = 1 << 10;
+
+/// Scans the histories into sums. If the device fails and `way` allows, starts over with smaller batches, then on the
+/// processor, with a warning each time.
+pub fn accumulate(prepared: &Prepared, cut: &Cut, way: &Way, control: &Control) -> Result<Accumulated, EngineError> {
+    let smaller = Way { chunk_rows: (way.chunk_rows / 8).max(LEAST_CHUNK_ROWS), ..way.clone() };
+    let processor = Way { backend: Choice::Cpu, device: None, ..way.clone() };
+    let mut story = String::new();
+    for (way, next) in [(way, "again with smaller batches"), (&smaller, "on the processor")] {
+        match accumulate_once(prepared, cut, way, control) {
+            Err(EngineError::Backend(error)) if way.fallback && is_device_failure(&error) => {
+                control.emit(Event::Warning(format!("{error}; starting over {next}")));
+                story = format!("{story}{error}; started over {next}; ");
+            }
+            Ok(mut done) => {
+                done.device_reason.insert_str(0, &story);
+                return Ok(done);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let mut done = accumulate_once(prepared, cut, &processor, control)?;
+    done.device_reason = story.trim_end_matches("; ").to_owned();
+    Ok(done)
+}
+
+/// Whether another attempt may help: the device was there, and then failed.
+fn is_device_failure(error: &BackendError) -> bool {
+    match error {
+        BackendError::Lost { .. }
+        | BackendError::OutOfMemory { .. }
+        | BackendError::Refused { .. }
+        | BackendError::Timeout { .. } => true,
+        BackendError::NoDevice { .. } | BackendError::Gate(_) => false,
+    }
+}
+
+fn accumulate_once(prepared: &Prepared, cut: &Cut, way: &Way, control: &Control) -> Result<Accumulated, EngineError> {
+    let request = DamageRequest { tables: &prepared.model.tables, masks: &cut.masks, drivers: way.drivers };
+    let why = Mutex::new(String::new());
+    let open = || -> Result<Box<dyn DamageBackend>, BackendError> {
+        let opened = backend::open(way.backend, way.device.as_deref(), way.threads, &request)?;
+        *why.lock().unwrap_or_else(PoisonError::into_inner) = opened.why;
+        Ok(opened.backend)
+    };
+    let packer = Packer::new(&cut.slots, &prepared.model.inputs, &prepared.exposures, way.threads, &open)?;
+    let request = ScanRequest {
+        channels: prepared.channels.clone(),
+        order: Order::Any,
+        as_of_day: way.skip_later.then_some(cut.as_of_day),
+        threads: way.threads,
+        memory_limit_bytes: way.memory_limit_bytes,
+        chunk_rows: way.chunk_rows,
+        reversed: way.reversed,
+        shard: way.shard,
+        kind: way.scan_kind,
+        hash_inputs: way.hash_inputs,
+    };
+    let began = Instant::now();
+    let mut scan = scan(&prepared.dataset, &request, control, &packer)?;
+    let scan_time = began.elapsed();
+    let (times, device) = (packer.times(), packer.description());
+    let began = Instant::now();
+    let sums = packer.finish(std::mem::replace(&mut scan.ids, Ids::Integer(Vec::new())))?;
+    let device_reason = why.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(Accumulated { sums, scan, scan_time, times, readback_time: began.elapsed(), device, device_reason })
+}

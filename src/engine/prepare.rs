@@ -1,0 +1,118 @@
+//! What scoring needs before it reads a record: the dataset, the compiled model, parts and slots.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::error::EngineError;
+use crate::backend::SlotMasks;
+use crate::fleet::dataset::Dataset;
+use crate::fleet::dictionary::Period;
+use crate::fleet::vehicles::Attribute;
+use crate::model::compile::compile;
+use crate::model::compiled::CompiledModel;
+use crate::model::spec::Model;
+use crate::run::Control;
+use crate::score::masks::slot_masks;
+use crate::score::output;
+use crate::score::pack::{ExposureColumn, exposure_columns};
+use crate::score::parts::{ModeParts, PartStarts, Parts};
+use crate::score::slots::SlotPlan;
+
+/// A mean Gregorian month.
+const DAYS_PER_MONTH: f64 = 365.2425 / 12.0;
+
+/// A dataset with a model laid over it.
+#[derive(Debug)]
+pub struct Prepared {
+    pub dataset: Dataset,
+    pub model: CompiledModel,
+    /// Indices into the dictionary's channels, in the order of the model's.
+    pub channels: Vec<usize>,
+    pub exposures: Vec<ExposureColumn>,
+    pub parts: Parts,
+    /// Typical length of a record in days, for rates.
+    pub period_days: f64,
+    /// BLAKE3 of `dataset.toml`.
+    pub dictionary_blake3: String,
+}
+
+/// What follows from the day on which the scores stand.
+#[derive(Clone, Debug)]
+pub struct Cut {
+    pub as_of_day: i32,
+    pub starts: PartStarts,
+    pub slots: SlotPlan,
+    pub masks: SlotMasks,
+}
+
+impl Prepared {
+    /// Opens the dataset and compiles the model for it.
+    pub fn open(data: &Path, model: &str, threads: usize, control: &Control) -> Result<Self, EngineError> {
+        let model = Model::load(model)?;
+        let dataset = Dataset::open(data, threads, control)?;
+        let schema = dataset.dictionary.schema();
+        let model = compile(&model, &schema)?;
+        let codes: Vec<u32> = model.channels.iter().map(|&channel| schema.channels[channel].codes).collect();
+        let modes: Vec<ModeParts> = model
+            .modes
+            .iter()
+            .map(|mode| ModeParts { id: &mode.id, component: &mode.component, positions: &mode.positions })
+            .collect();
+        let path = &dataset.dictionary.path;
+        let text = std::fs::read(path).map_err(|error| crate::fleet::error::FleetError::io(path, error))?;
+        Ok(Self {
+            channels: model.channels.clone(),
+            exposures: exposure_columns(&model, &codes),
+            parts: Parts::new(&modes),
+            period_days: match dataset.dictionary.histories.period {
+                Period::Day | Period::Trip | Period::Channel(_) => 1.0,
+                Period::Week => 7.0,
+                Period::Month => DAYS_PER_MONTH,
+            },
+            dictionary_blake3: blake3::hash(&text).to_hex().to_string(),
+            model,
+            dataset,
+        })
+    }
+
+    /// The day of the latest row, a guess: that row may be unusable, and statistics may be wrong.
+    pub fn latest_day(&self, control: &Control) -> Result<i32, EngineError> {
+        self.dataset.latest_day(control)?.ok_or(EngineError::NoRecords)
+    }
+
+    /// Parts, slots and masks as of a day.
+    pub fn cut(&self, as_of_day: i32) -> Result<Cut, EngineError> {
+        let vehicles = &self.dataset.vehicles;
+        let starts = PartStarts::new(&self.parts, vehicles, as_of_day);
+        let slots = SlotPlan::new(self.dataset.axis, as_of_day, vehicles.known, &starts)?;
+        let masks = slot_masks(&self.model, vehicles, &slots);
+        Ok(Cut { as_of_day, starts, slots, masks })
+    }
+
+    /// The attributes of these names. Refused: unknown ones, and names that the scores need themselves.
+    pub fn keep(&self, names: &[String]) -> Result<Vec<&Attribute>, EngineError> {
+        let vehicle_column = &self.dataset.dictionary.histories.vehicle;
+        let twice = |column: &str, remedy: &'static str| EngineError::ColumnTwice {
+            dictionary: self.dataset.dictionary.path.clone(),
+            column: column.to_owned(),
+            remedy,
+        };
+        let mut taken: BTreeSet<String> = output::COLUMNS.iter().map(|&column| column.to_owned()).collect();
+        if !taken.insert(vehicle_column.clone()) {
+            return Err(twice(vehicle_column, "give the histories' vehicle column another name"));
+        }
+        let attributes = &self.dataset.vehicles.attributes;
+        let mut kept = Vec::with_capacity(names.len());
+        for name in names {
+            let Some(attribute) = attributes.iter().find(|attribute| &attribute.name == name) else {
+                let known = attributes.iter().map(|attribute| attribute.name.clone()).collect();
+                return Err(EngineError::UnknownAttribute { name: name.clone(), known });
+            };
+            if !taken.insert(name.clone()) {
+                return Err(twice(name, "leave it out of --keep"));
+            }
+            kept.push(attribute);
+        }
+        Ok(kept)
+    }
+}
