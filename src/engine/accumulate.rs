@@ -105,6 +105,7 @@ fn accumulate_once(prepared: &Prepared, cut: &Cut, way: &Way, control: &Control)
         shard: way.shard,
         kind: way.scan_kind,
         hash_inputs: way.hash_inputs,
+        files: None,
     };
     let began = Instant::now();
     let mut scan = scan(&prepared.dataset, &request, control, &packer)?;
