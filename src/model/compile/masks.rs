@@ -53,8 +53,7 @@ pub(super) fn channel_masks(bits: &[Bit], key: &InputKey, dataset: &Dataset) -> 
     let tolerance = tolerance(channel);
     let mask = |holds: &dyn Fn(&Comparison) -> bool| {
         bits.iter().enumerate().fold(0u32, |mask, (index, bit)| {
-            let own = bit.comparisons.iter().filter(|(name, _)| *name == channel.name);
-            let met = own.map(|(_, comparison)| holds(comparison)).all(|held| held);
+            let met = bit.comparisons.iter().all(|(name, comparison)| *name != channel.name || holds(comparison));
             mask | (u32::from(met) << index)
         })
     };

@@ -231,8 +231,7 @@ fn mechanism_columns(
         }
     };
     let lives_per_record = least / mechanism.characteristic_life;
-    // Written so that NaN is refused too.
-    if !(lives_per_record < 1.0) {
+    if lives_per_record.is_nan() || lives_per_record >= 1.0 {
         return Err(ModelError::ReferenceRate {
             place: Box::new(mechanism.places.of("characteristic_life")),
             lives_per_record,
