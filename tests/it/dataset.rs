@@ -1,6 +1,10 @@
 //! The dataset: files found, tables loaded, every row accounted for; on made-up hostile inputs and on the buses.
 
 mod files;
+mod ids;
+mod quantise;
+mod side_tables;
+mod tables;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,7 +12,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch};
 use fleetwear::fleet::dictionary::Dictionary;
 use fleetwear::fleet::ids::IdTable;
-use fleetwear::fleet::tables;
+use fleetwear::fleet::tables::load as load_tables;
 use fleetwear::fleet::time::TimeAxis;
 use fleetwear::fleet::vehicles::EventKind;
 use fleetwear::model::channel::PeriodLength;
@@ -57,7 +61,7 @@ fn buses_load() {
     assert_eq!(schema.period_length, PeriodLength::Channel(2));
     assert_eq!(schema.channels[0].codes, 12_001);
     let ids = id_table(&dictionary);
-    let (vehicles, account) = tables::load(&dictionary, TimeAxis::Days, &ids, &Control::silent()).unwrap();
+    let (vehicles, account) = load_tables(&dictionary, TimeAxis::Days, &ids, &Control::silent()).unwrap();
     let rows = account.vehicles.unwrap();
     assert!(rows.balances());
     assert_eq!((rows.rows_in, rows.vehicles, rows.repeated, rows.no_build_date), (99, 99, 0, 99));
