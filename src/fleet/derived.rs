@@ -114,3 +114,81 @@ pub fn period_days(axis: TimeAxis, ticks: &[i32], out: &mut Vec<u16>, cells: &mu
         }
     }));
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn dictionary(operation: &str, codes_of_b: u32) -> Dictionary {
+        let text = format!(
+            "[histories]\nfiles = \"h\"\nvehicle = \"v\"\ntime = \"t\"\n\
+             [channels.a]\nfactor = 0.5\nrange = [-10, 10]\n\
+             [channels.b]\nrange = [-3, {}]\n\
+             [channels.own]\nfactor = 0.25\nrange = [-4, 4]\nderived = {{ {operation} = [\"a\", \"b\"] }}\n",
+            i64::from(codes_of_b) - 4
+        );
+        Dictionary::parse(Path::new("d"), &text).unwrap()
+    }
+
+    fn fill(derived: &Derived, a: &[u16], b: &[u16]) -> (Vec<u16>, CellCounts) {
+        let (mut out, mut cells) = (Vec::new(), CellCounts::default());
+        derived.fill(a, b, &mut out, &mut cells);
+        (out, cells)
+    }
+
+    #[test]
+    fn each_operation_and_each_fault() {
+        // a: code 20 is 0.0, 24 is 2.0; b: code 3 is 0, 4 is 1; own: code 16 is 0.0, 33 is not available.
+        let of = |operation: &str, a: u16, b: u16| {
+            let dictionary = dictionary(operation, 10);
+            fill(&Derived::new(&dictionary, 2).unwrap().unwrap(), &[a], &[b])
+        };
+        let good = CellCounts::default();
+        assert_eq!(of("difference", 24, 4), (vec![20], good));
+        assert_eq!(of("sum", 24, 4), (vec![28], good));
+        assert_eq!(of("product", 24, 5), (vec![32], good));
+        assert_eq!(of("ratio", 21, 5), (vec![17], good)); // 0.5 / 2 = 0.25
+        assert_eq!(of("ratio", 21, 7), (vec![16], good)); // 0.5 / 4 = 0.125 lies half-way: to the even 0
+        assert_eq!(of("ratio", 24, 3), (vec![33], CellCounts { not_finite: 1, ..good }));
+        assert_eq!(of("ratio", 20, 3), (vec![33], CellCounts { not_finite: 1, ..good }));
+        assert_eq!(of("product", 40, 4), (vec![33], CellCounts { out_of_range: 1, ..good }));
+        assert_eq!(of("sum", 41, 4), (vec![33], CellCounts { missing: 1, ..good }));
+        assert_eq!(of("sum", 24, 10), (vec![33], CellCounts { missing: 1, ..good }));
+    }
+
+    #[test]
+    fn the_table_says_what_the_formula_says() {
+        for operation in ["difference", "sum", "product", "ratio"] {
+            let dictionary = dictionary(operation, 40);
+            let with_table = Derived::new(&dictionary, 2).unwrap().unwrap();
+            assert!(!with_table.table.is_empty());
+            let without = Derived { table: Vec::new(), ..with_table.clone() };
+            let (a, b): (Vec<u16>, Vec<u16>) = (0..=41).flat_map(|a| (0..=40).map(move |b| (a, b))).unzip();
+            assert_eq!(fill(&with_table, &a, &b), fill(&without, &a, &b), "{operation}");
+        }
+        let large = Derived::new(&dictionary("sum", 60_000), 2).unwrap().unwrap();
+        assert!(large.table.is_empty());
+    }
+
+    #[test]
+    fn only_derived_channels_derive() {
+        assert!(Derived::new(&dictionary("sum", 10), 0).unwrap().is_none());
+        assert!(Derived::new(&dictionary("sum", 10), 9).unwrap().is_none());
+    }
+
+    #[test]
+    fn months_have_their_days() {
+        let (mut out, mut cells) = (Vec::new(), CellCounts::default());
+        // 1972-02-01 (leap), 1973-02-28, 1969-12-31, 1970-04-15
+        period_days(TimeAxis::Days, &[761, 1154, -1, 104], &mut out, &mut cells);
+        assert_eq!((out, cells), (vec![1, 0, 3, 2], CellCounts::default()));
+        let mut out = Vec::new();
+        period_days(TimeAxis::Integer, &[1], &mut out, &mut cells);
+        assert_eq!((out, cells.missing), (vec![4], 1));
+        let mut out = Vec::new();
+        period_days(TimeAxis::Days, &[i32::MAX, i32::MIN], &mut out, &mut cells);
+        assert_eq!((out, cells.missing), (vec![4, 4], 3));
+    }
+}

@@ -18,6 +18,7 @@ pub mod files;
 pub mod guard;
 mod history_file;
 pub mod ids;
+pub mod init;
 mod input_hash;
 pub mod joins;
 mod lakehouse;

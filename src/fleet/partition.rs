@@ -96,3 +96,37 @@ fn date(text: &str) -> Option<i32> {
     let date = chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
     i32::try_from(date.signed_duration_since(chrono::NaiveDate::default()).num_days()).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::AsArray;
+    use arrow::datatypes::{Date32Type, Int64Type, TimestampSecondType};
+
+    use super::*;
+
+    fn file() -> SourceFile {
+        SourceFile::new("h/date=2024-02-29/k=17/bad=x/none=__HIVE_DEFAULT_PARTITION__/f.parquet")
+    }
+
+    #[test]
+    fn a_value_is_typed_by_its_use() {
+        let one = |name: &str, used_as| scalar(&file(), name, used_as).unwrap().unwrap();
+        assert_eq!(one("date", PartitionUse::Time(TimeAxis::Days)).as_primitive::<Date32Type>().value(0), 19_782);
+        let midnight = one("date", PartitionUse::Time(TimeAxis::SecondsSince2000));
+        assert_eq!(midnight.as_primitive::<TimestampSecondType>().value(0), 19_782 * 86_400);
+        assert_eq!(one("k", PartitionUse::Time(TimeAxis::Integer)).as_primitive::<Int64Type>().value(0), 17);
+        assert_eq!(one("k", PartitionUse::Id(IdKind::Text)).as_string::<i32>().value(0), "17");
+        assert!(one("none", PartitionUse::Channel).is_null(0));
+        assert_eq!(column(&file(), "k", PartitionUse::Channel, 5).unwrap().unwrap().len(), 5);
+        assert_eq!(scalar(&file(), "absent", PartitionUse::Text).unwrap().map(|_| ()), None);
+        assert_eq!((time_axis("2024-02-30"), time_axis("202402")), (None, Some(TimeAxis::Integer)));
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_meant_is_an_error() {
+        for used_as in [PartitionUse::Channel, PartitionUse::Time(TimeAxis::Days), PartitionUse::Id(IdKind::Integer)] {
+            let error = scalar(&file(), "bad", used_as).unwrap_err().to_string();
+            assert!(error.contains("partition value \"x\" of \"bad\" is not"), "{error}");
+        }
+    }
+}

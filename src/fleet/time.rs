@@ -182,3 +182,81 @@ impl Unit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::*;
+
+    use super::*;
+
+    fn ticks(array: &dyn Array) -> (Vec<i32>, Vec<(usize, TickFault)>) {
+        let axis = TimeAxis::of(array.data_type()).unwrap();
+        let (mut out, mut faults) = (vec![7], vec![(99, TickFault::Null)]);
+        axis.ticks(array, &mut out, &mut faults).unwrap();
+        assert_eq!((out.remove(0), faults.remove(0)), (7, (99, TickFault::Null)), "what was there stays");
+        (out, faults)
+    }
+
+    #[test]
+    fn dates_of_any_type_are_days() {
+        use TickFault::{Null, OutOfRange};
+        let date32 = Date32Array::from(vec![Some(0), None, Some(-1), Some(i32::MAX)]);
+        assert_eq!(ticks(&date32), (vec![0, 0, -1, i32::MAX], vec![(1, Null)]));
+        let date64 = Date64Array::from(vec![Some(86_399_999), Some(-1), None, Some(i64::MAX)]);
+        assert_eq!(ticks(&date64), (vec![0, -1, 0, 0], vec![(2, Null), (3, OutOfRange)]));
+        let text = StringArray::from(vec![Some("1970-01-02"), Some("31.12.2024"), None, Some("1969-12-31")]);
+        assert_eq!(ticks(&text), (vec![1, 0, 0, -1], vec![(1, OutOfRange), (2, Null)]));
+        let keys = Int8Array::from(vec![Some(1), Some(0), None]);
+        let coded = DictionaryArray::new(keys, Arc::new(StringArray::from(vec!["1970-01-02", "x"])));
+        assert_eq!(ticks(&coded), (vec![0, 1, 0], vec![(0, OutOfRange), (2, Null)]));
+    }
+
+    #[test]
+    fn timestamps_of_any_unit_are_seconds_rounded_down() {
+        let y2000 = i64::from(DAYS_TO_2000) * 86_400;
+        let seconds = TimestampSecondArray::from(vec![Some(y2000), Some(y2000 - 1), None, Some(i64::MIN), Some(0)]);
+        let wanted = (vec![0, -1, 0, 0, -(y2000 as i32)], vec![(2, TickFault::Null), (3, TickFault::OutOfRange)]);
+        assert_eq!(ticks(&seconds), wanted);
+        let micro = TimestampMicrosecondArray::from(vec![(y2000 * 1_000_000) - 1, y2000 * 1_000_000 + 999_999]);
+        assert_eq!(ticks(&micro.with_timezone("+08:00")).0, [-1, 0]);
+        let nano = TimestampNanosecondArray::from(vec![i64::MAX]);
+        assert_eq!(ticks(&nano).0.len(), 1);
+        let limits = TimestampMillisecondArray::from(vec![
+            (y2000 + i64::from(i32::MAX)) * 1000 + 999,
+            (y2000 + 1 + i64::from(i32::MAX)) * 1000,
+        ]);
+        assert_eq!(ticks(&limits), (vec![i32::MAX, 0], vec![(1, TickFault::OutOfRange)]));
+    }
+
+    #[test]
+    fn integers_stay_as_they_are() {
+        let wide = Int64Array::from(vec![202_401, i64::from(i32::MAX) + 1]);
+        assert_eq!(ticks(&wide), (vec![202_401, 0], vec![(1, TickFault::OutOfRange)]));
+        let huge = UInt64Array::from(vec![Some(3), Some(u64::MAX), None]);
+        assert_eq!(ticks(&huge), (vec![3, 0, 0], vec![(1, TickFault::OutOfRange), (2, TickFault::Null)]));
+        assert_eq!(ticks(&UInt8Array::from(vec![255])).0, [255]);
+        assert_eq!(TimeAxis::of(&DataType::Float64), None);
+    }
+
+    #[test]
+    fn days_mix_dates_with_timestamps_but_not_with_integers() {
+        assert!(TimeAxis::Days.takes_days_of(&DataType::Timestamp(TimeUnit::Second, None)));
+        assert!(TimeAxis::SecondsSince2000.takes_days_of(&DataType::Date32));
+        assert!(!TimeAxis::Days.takes_days_of(&DataType::Int32));
+        assert!(!TimeAxis::Integer.takes_days_of(&DataType::Date32));
+        let noon = TimestampSecondArray::from(vec![Some(43_200), None]);
+        assert_eq!(TimeAxis::Days.days(&noon).unwrap(), [Some(0), None]);
+    }
+
+    #[test]
+    fn the_last_tick_of_a_day_is_on_it() {
+        for axis in [TimeAxis::Days, TimeAxis::SecondsSince2000, TimeAxis::Integer] {
+            for day in [-1000, DAYS_TO_2000, 20_000] {
+                let last = axis.last_tick_of(day);
+                assert_eq!((axis.day(last), axis.day(last + 1)), (day, day + 1), "{axis:?}");
+            }
+        }
+    }
+}

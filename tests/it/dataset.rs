@@ -2,6 +2,7 @@
 
 mod files;
 mod ids;
+mod init;
 mod quantise;
 mod side_tables;
 mod tables;
