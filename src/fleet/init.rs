@@ -4,7 +4,6 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use arrow::array::{Array, AsArray};
@@ -17,6 +16,7 @@ use super::dictionary::{Files, MAX_CODES};
 use super::error::FleetError;
 use super::files::resolve;
 use super::ids::IdKind;
+use super::table_file::decoded;
 use super::time::TimeAxis;
 
 /// Footers looked at: the statistics of more files seldom change a draft, and a fleet may have thousands.
@@ -99,10 +99,7 @@ pub fn draft(data: &Path, base: &Path) -> Result<String, FleetError> {
 /// Adds what a footer says to `columns`, and returns the file's rows.
 fn look_at(path: &Path, columns: &mut Vec<Column>) -> Result<i64, FleetError> {
     let file = File::open(path).map_err(|source| FleetError::io(path, source))?;
-    let load = || ArrowReaderMetadata::load(&file, ArrowReaderOptions::new());
-    let metadata = catch_unwind(AssertUnwindSafe(load))
-        .map_err(|_| FleetError::unreadable(path, "its footer is malformed"))?
-        .map_err(|error| FleetError::unreadable(path, error))?;
+    let metadata = decoded(path, || ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()))?;
     for field in metadata.schema().fields() {
         let range = range(&metadata, field);
         match columns.iter_mut().find(|column| column.name == *field.name()) {

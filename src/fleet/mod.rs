@@ -5,6 +5,7 @@
 pub mod account;
 mod by_time;
 mod by_vehicle;
+pub mod check;
 pub mod chunk;
 mod columns;
 pub mod dataset;

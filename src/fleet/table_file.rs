@@ -2,7 +2,6 @@
 //! they stand: in the file or in its path.
 
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
@@ -13,6 +12,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use super::dictionary::Files;
 use super::error::FleetError;
 use super::files::{SourceFile, resolve};
+use super::guard::guarded;
 use super::partition::{PartitionUse, column as partition_column};
 use super::quantise::{converted, plain};
 use super::time::TimeAxis;
@@ -48,7 +48,7 @@ fn read_file(
 ) -> Result<(), FleetError> {
     let path = &file.path;
     let opened = File::open(path).map_err(|source| FleetError::io(path, source))?;
-    let builder = guarded(path, || ParquetRecordBatchReaderBuilder::try_new(opened))?;
+    let builder = decoded(path, || ParquetRecordBatchReaderBuilder::try_new(opened))?;
     let schema = builder.schema().clone();
     let mut roots = Vec::new();
     for want in wanted {
@@ -60,8 +60,8 @@ fn read_file(
     }
     // Columns come in the file's order; only partition columns are wanted where none is left.
     let mask = ProjectionMask::roots(builder.parquet_schema(), roots.iter().copied());
-    let mut batches = guarded(path, || builder.with_projection(mask).with_batch_size(BATCH_ROWS).build())?;
-    while let Some(batch) = guarded(path, || batches.next().transpose())? {
+    let mut batches = decoded(path, || builder.with_projection(mask).with_batch_size(BATCH_ROWS).build())?;
+    while let Some(batch) = decoded(path, || batches.next().transpose())? {
         control.check()?;
         let columns: Vec<ArrayRef> = wanted
             .iter()
@@ -83,10 +83,13 @@ fn missing(file: &SourceFile, column: &str, schema: &Schema) -> FleetError {
 }
 
 /// Runs a step of decoding; an error or a panic inside the decoder says that the file is malformed.
-fn guarded<T, E: std::fmt::Display>(path: &Path, step: impl FnOnce() -> Result<T, E>) -> Result<T, FleetError> {
-    match catch_unwind(AssertUnwindSafe(step)) {
+pub(super) fn decoded<T, E: std::fmt::Display>(
+    path: &Path,
+    step: impl FnOnce() -> Result<T, E>,
+) -> Result<T, FleetError> {
+    match guarded(step) {
         Ok(result) => result.map_err(|error| FleetError::unreadable(path, error)),
-        Err(_) => Err(FleetError::unreadable(path, "the decoder gave up on malformed data")),
+        Err(panic) => Err(FleetError::unreadable(path, panic)),
     }
 }
 
