@@ -33,8 +33,6 @@ use crate::model::shipped::standard_schema;
 use crate::model::spec::Model;
 use crate::run::{Control, Event};
 
-/// Rows of a block, about: a part of the histories.
-const ROWS_PER_BLOCK: u32 = 1 << 20;
 /// Rows that are laid out at once.
 const ROWS_PER_BATCH: usize = 1 << 16;
 /// Rows held while files by day are made, about.
@@ -146,7 +144,7 @@ impl Maker<'_> {
     }
 
     fn vehicles_per_block(&self) -> u32 {
-        (ROWS_PER_BLOCK / self.plan().days).max(1)
+        (self.plan().rows_per_file / self.plan().days).max(1)
     }
 
     /// Makes all blocks and writes the tables that have a row a vehicle, an order or a life.

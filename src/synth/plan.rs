@@ -25,6 +25,9 @@ pub struct SynthPlan {
     /// Plants no interaction: the model's interactions are left out of the wear.
     pub without_rule: bool,
     pub threads: usize,
+    /// Rows of a history file by vehicle, about: it holds so many vehicles as would fill it if all were in the fleet
+    /// all the time. Part of what is made, unlike the threads.
+    pub rows_per_file: u32,
 }
 
 /// How the histories are cut into files.
@@ -69,6 +72,7 @@ impl SynthPlan {
             model: "ev-passenger".to_owned(),
             without_rule: false,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
+            rows_per_file: 1 << 20,
         }
     }
 
