@@ -111,7 +111,15 @@ pub(super) fn collect(before: Option<&Stored>, tonight: &Tonight, widths: Widths
             vehicle => tonight.traits.of(vehicle as usize),
         })
         .collect();
-    Stored { ids: ids_by_ordinal(before, &sums.ids, &index), traits, presence, segments, tally, damage }
+    let unlisted = index
+        .iter()
+        .enumerate()
+        .map(|(ordinal, &vehicle)| match vehicle {
+            ABSENT => before.and_then(|before| before.unlisted.get(ordinal)).copied().unwrap_or(0),
+            vehicle => u8::from(vehicle as usize >= plan.known()),
+        })
+        .collect();
+    Stored { ids: ids_by_ordinal(before, &sums.ids, &index), unlisted, traits, presence, segments, tally, damage }
 }
 
 fn fill(block: Block, tonight: &Tonight, widths: Widths, drivers: usize) {

@@ -58,7 +58,7 @@ impl<'a> LogReader<'a> {
             replaced: Chunk { codes: vec![Vec::new(); channels], ..Chunk::default() },
         };
         for file in files.iter().filter(|file| file.overrides) {
-            let Some(rows) = reader.matches(file, covered_from_tick, i32::MAX, &|_, _| true)? else { continue };
+            let Some(rows) = reader.matches(file, &|_, _| true)? else { continue };
             for row in 0..rows.len() {
                 let next = reader.replaced.len() as u32;
                 reader.row_of_replaced.insert((rows.vehicle[row], rows.tick[row]), next);
@@ -77,17 +77,16 @@ impl<'a> LogReader<'a> {
         self.row_of_replaced.len()
     }
 
-    /// Finds the rows of these ticks, both included, that are `wanted` (by ordinal and tick). Runs on the current
-    /// rayon pool; returns how many there are.
+    /// Finds the rows that are `wanted` (by ordinal and tick), all of which lie in the stretches `ticks` (first and
+    /// last, both included). Runs on the current rayon pool; returns how many there are.
     pub fn find(
         &self,
-        from_tick: i32,
-        to_tick: i32,
+        ticks: &[(i32, i32)],
         wanted: &(dyn Fn(u32, i32) -> bool + Sync),
         take: &TakeRows,
         control: &Control,
     ) -> Result<u64, SinkError> {
-        let from_tick = from_tick.max(self.covered_from_tick);
+        let overlaps = |from: i32, to: i32| ticks.iter().any(|&(first, last)| first <= to && from <= last);
         let counts = |ordinal: u32, tick: i32| {
             wanted(ordinal, tick)
                 && (self.row_of_replaced.is_empty() || !self.row_of_replaced.contains_key(&(ordinal, tick)))
@@ -95,17 +94,17 @@ impl<'a> LogReader<'a> {
         let found: u64 = self
             .files
             .par_iter()
-            .filter(|file| !file.overrides && file.to_tick >= from_tick && file.from_tick <= to_tick)
+            .filter(|file| !file.overrides && overlaps(file.from_tick, file.to_tick))
             .map(|file| -> Result<u64, SinkError> {
                 control.check()?;
-                let Some(rows) = self.matches(file, from_tick, to_tick, &counts)? else { return Ok(0) };
+                let Some(rows) = self.matches(file, &counts)? else { return Ok(0) };
                 take(rayon::current_thread_index().unwrap_or(0), &rows)?;
                 Ok(rows.len() as u64)
             })
             .try_reduce(|| 0, |a, b| Ok(a + b))?;
         let mut rows = Chunk { codes: vec![Vec::new(); self.channels], ..Chunk::default() };
         for (&(ordinal, tick), &row) in &self.row_of_replaced {
-            if (from_tick..=to_tick).contains(&tick) && wanted(ordinal, tick) {
+            if wanted(ordinal, tick) {
                 rows.vehicle.push(ordinal);
                 rows.tick.push(tick);
                 for (column, codes) in rows.codes.iter_mut().zip(&self.replaced.codes) {
@@ -120,13 +119,7 @@ impl<'a> LogReader<'a> {
     }
 
     /// The wanted rows of one file.
-    fn matches(
-        &self,
-        file: &LogFile,
-        from_tick: i32,
-        to_tick: i32,
-        wanted: &dyn Fn(u32, i32) -> bool,
-    ) -> Result<Option<Chunk>, StateError> {
+    fn matches(&self, file: &LogFile, wanted: &dyn Fn(u32, i32) -> bool) -> Result<Option<Chunk>, StateError> {
         let path = self.folder.join(&file.path);
         let open = Opened::new(path, self.channels)?;
         let mut rows = Chunk::default();
@@ -136,7 +129,7 @@ impl<'a> LogReader<'a> {
             let ordinals = batch.column(0).as_primitive::<UInt32Type>().values();
             let ticks = batch.column(1).as_primitive::<Int32Type>().values();
             for (&ordinal, &tick) in ordinals.iter().zip(ticks) {
-                let found = from_tick <= tick && tick <= to_tick && wanted(ordinal, tick);
+                let found = tick >= self.covered_from_tick && wanted(ordinal, tick);
                 if found {
                     rows.vehicle.push(ordinal);
                     rows.tick.push(tick);

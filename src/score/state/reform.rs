@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError, RwLock};
 use super::cell_sums::{CellRows, CellSummer, CellSums};
 use super::cells::ABSENT;
 use super::merge::Widths;
+use super::sink::TooManyRepeats;
 use crate::fleet::chunk::Chunk;
 use crate::fleet::scan::{ChunkSink, SinkError};
 use crate::score::slots::SlotPlan;
@@ -68,6 +69,7 @@ pub struct ReformSink<'a> {
     /// Vehicles whose rows are kept, sorted.
     kept: &'a [u32],
     rows: Mutex<Chunk>,
+    most_rows: usize,
     lanes: Vec<Mutex<Lane>>,
 }
 
@@ -80,8 +82,8 @@ struct Lane {
 }
 
 impl<'a> ReformSink<'a> {
-    /// Rows of the vehicles `kept` from `kept_from_tick` on are handed out at the end: their codes in the log are no
-    /// longer right.
+    /// Rows of the vehicles `kept` from `kept_from_tick` on are handed out at the end, at most `most_rows`: their codes
+    /// in the log are no longer right.
     pub fn new(
         chosen: &'a Chosen,
         plan: &'a SlotPlan,
@@ -89,6 +91,7 @@ impl<'a> ReformSink<'a> {
         threads: usize,
         kept_from_tick: i32,
         kept: &'a [u32],
+        most_rows: usize,
     ) -> Result<Self, SinkError> {
         Ok(Self {
             chosen,
@@ -98,6 +101,7 @@ impl<'a> ReformSink<'a> {
             kept_from_tick,
             kept,
             rows: Mutex::default(),
+            most_rows,
             lanes: (0..threads.max(1)).map(|_| Mutex::default()).collect(),
         })
     }
@@ -144,6 +148,9 @@ impl ChunkSink for ReformSink<'_> {
                 let mut kept = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
                 kept.codes.resize_with(rows.codes.len(), Vec::new);
                 kept.append_range(rows, row, row + 1);
+                if kept.len() > self.most_rows {
+                    return Err(Box::new(TooManyRepeats { limit: self.most_rows }));
+                }
             }
         }
         let summer = self.summer.read().unwrap_or_else(PoisonError::into_inner);

@@ -37,9 +37,12 @@ pub struct Settled {
 /// Looks every row of `perhaps` up. Vehicles are tonight's indices, each (vehicle, tick) once.
 pub fn settle(perhaps: &Chunk, ordinals: &Ordinals, log: &LogReader, control: &Control) -> Result<Settled, SinkError> {
     let mut settled = Settled::default();
-    let (Some(&from_tick), Some(&to_tick)) = (perhaps.tick.iter().min(), perhaps.tick.iter().max()) else {
+    if perhaps.is_empty() {
         return Ok(settled);
-    };
+    }
+    let mut ticks: Vec<(i32, i32)> = perhaps.tick.iter().map(|&tick| (tick, tick)).collect();
+    ticks.sort_unstable();
+    ticks.dedup();
     let mut row_of: HashMap<(u32, i32), u32> = HashMap::with_capacity(perhaps.len());
     let mut asked: Vec<u64> = Vec::new();
     for (row, (&vehicle, &tick)) in perhaps.vehicle.iter().zip(&perhaps.tick).enumerate() {
@@ -66,7 +69,7 @@ pub fn settle(perhaps: &Chunk, ordinals: &Ordinals, log: &LogReader, control: &C
         }
         Ok(())
     };
-    log.find(from_tick, to_tick, &wanted, &take, control)?;
+    log.find(&ticks, &wanted, &take, control)?;
     let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
     for chunk in [&mut settled.fresh, &mut settled.replacing, &mut settled.replaced] {
         chunk.codes.resize_with(perhaps.codes.len(), Vec::new);

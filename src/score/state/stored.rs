@@ -25,6 +25,8 @@ use super::traits::Traits;
 pub struct Stored {
     /// Int64 or LargeUtf8, without nulls.
     pub ids: ArrayRef,
+    /// Whether only the histories knew the vehicle: 1 if so. Such a vehicle stays in the fleet, records or not.
+    pub unlisted: Vec<u8>,
     pub traits: Vec<Traits>,
     pub presence: Vec<Presence>,
     pub segments: Segments,
@@ -62,6 +64,7 @@ impl Stored {
                 arrays::write(folder, "id_bytes", ids.value_data())?;
             }
         }
+        arrays::write(folder, "unlisted", &self.unlisted)?;
         arrays::write(folder, "masks_hash", &column(&self.traits, |traits| traits.masks))?;
         arrays::write(folder, "side_tables_hash", &column(&self.traits, |traits| traits.side_tables))?;
         arrays::write(folder, "presence_last_day", &column(&self.presence, |presence| presence.last_day))?;
@@ -124,6 +127,7 @@ impl Stored {
             .collect();
         Ok(Self {
             ids,
+            unlisted: arrays.read("unlisted", vehicles)?,
             traits,
             presence,
             segments,

@@ -26,7 +26,7 @@ pub struct FleetTraits {
 
 impl FleetTraits {
     /// Side tables count up to the end of `through_day`.
-    pub fn new(masks: &SlotMasks, plan: &SlotPlan, joins: &[JoinTable], through_day: i32) -> Self {
+    pub fn new(masks: &SlotMasks, plan: &SlotPlan, joins: &[&JoinTable], through_day: i32) -> Self {
         let groups = masks.default.len();
         let known = plan.known();
         let mut result = Self {
