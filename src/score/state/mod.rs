@@ -18,5 +18,6 @@ pub mod reform;
 pub mod repeats;
 pub mod sink;
 pub mod stock;
+pub mod store;
 pub mod stored;
 pub mod traits;

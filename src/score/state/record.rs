@@ -27,7 +27,6 @@ pub struct StateRecord {
     pub text_ids: bool,
     /// Sorted by path.
     pub consumed: Vec<ConsumedFile>,
-    pub side_tables: Vec<SideTable>,
     pub log: Vec<LogFile>,
     /// Rows since the state began, all nights together.
     pub account: ManifestAccount,
@@ -70,13 +69,6 @@ pub struct ConsumedFile {
     pub rows: u64,
     /// It may hold rows after the as-of day of that night: they are looked for again.
     pub pending: bool,
-}
-
-/// A side table, by the content that bears on records up to the as-of day.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SideTable {
-    pub name: String,
-    pub blake3: String,
 }
 
 /// A file of packed records.

@@ -1,0 +1,143 @@
+//! The end of a night: the next generation, staged beside the current one.
+//!
+//! The log folder and the generation are placed before the scores, the pointer is swapped after them
+//! ([`super::folder`]), so that a run killed in between leaves either yesterday's state or one that only lacks the
+//! pointer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use arrow::datatypes::DataType;
+
+use super::collect::{Tonight, collect};
+use super::error::StateError;
+use super::folder::STATE_JSON;
+use super::incremental::{driver_columns, widths};
+use super::night::{NightContext, Next};
+use super::record::{ConsumedFile, MadeFrom, STATE_VERSION, ScoresOfState, StateRecord, kept_path};
+use super::stock::Stock;
+use super::traits::FleetTraits;
+use crate::fleet::manifest::{Manifest, ManifestAccount};
+use crate::fleet::scan::ScanReport;
+use crate::fleet::writer::{OutputFolder, WriteError};
+use crate::score::sums::FleetSums;
+
+/// What a night has to tell the next ones, beside its sums.
+pub struct Keeping<'a> {
+    pub made_from: MadeFrom,
+    /// Day of the latest record summed.
+    pub latest_day: Option<i32>,
+    /// Of tonight's files.
+    pub report: &'a ScanReport,
+    /// Files that may hold rows after the as-of day.
+    pub pending: &'a BTreeSet<PathBuf>,
+    pub scores: ScoresOfState,
+}
+
+impl Next<'_> {
+    /// Writes and places tonight's log and the next generation. It counts once
+    /// [`super::folder::StateFolder::commit`] is called.
+    pub fn stage(
+        self,
+        night: &NightContext,
+        stock: &Stock,
+        sums: &FleetSums,
+        keeping: Keeping,
+    ) -> Result<StateRecord, StateError> {
+        let columns = driver_columns(night);
+        let traits = FleetTraits::new(night.masks, night.plan, night.joins, night.plan.as_of_day);
+        let tonight = Tonight {
+            sums,
+            plan: night.plan,
+            ordinals: &self.ordinals,
+            presence: &self.presence,
+            traits: &traits,
+            driver_columns: &columns,
+        };
+        let stored = collect(self.before.map(|before| &before.stored), &tonight, widths(night));
+        let before = self.before.map(|before| &before.record);
+        let covered_from_tick = night.log_from_tick().max(before.map_or(i32::MIN, |before| before.covered_from_tick));
+        let mut log: Vec<_> = before.iter().flat_map(|before| before.log.clone()).collect();
+        log.extend(self.log.finish()?);
+        log.retain(|file| file.to_tick >= covered_from_tick);
+
+        let tonight_account = ManifestAccount::from(&keeping.report.account);
+        let generation = night.folder.next();
+        let record = StateRecord {
+            version: STATE_VERSION,
+            generation,
+            made_from: keeping.made_from,
+            as_of_day: night.plan.as_of_day,
+            latest_day: keeping.latest_day.max(before.and_then(|before| before.latest_day)),
+            covered_from_tick,
+            dimensions: stored.dimensions(night.model.mechanisms.len(), columns.len(), night.request.channels.len()),
+            text_ids: *arrow::array::Array::data_type(&stored.ids) == DataType::LargeUtf8,
+            consumed: consumed(
+                before.map_or(&[][..], |_| &stock.consumed),
+                keeping.report,
+                keeping.pending,
+                &night.dataset.dictionary.histories.files.base,
+            ),
+            log,
+            account: match before {
+                Some(before) => added(&before.account, &tonight_account),
+                None => tonight_account,
+            },
+            scores: keeping.scores,
+        };
+        let path = night.folder.generation(generation);
+        let folder = OutputFolder::create(&path)?;
+        stored.write(&folder)?;
+        let mut text = serde_json::to_string_pretty(&record)
+            .map_err(|source| WriteError::Json { path: path.join(STATE_JSON), source })?;
+        text.push('\n');
+        folder.write_file(STATE_JSON, text.as_bytes())?;
+        folder.finish(Manifest { command: "score --state".to_owned(), ..Manifest::default() })?;
+        Ok(record)
+    }
+}
+
+/// The files of earlier nights and tonight's, by path.
+fn consumed(
+    earlier: &[ConsumedFile],
+    report: &ScanReport,
+    pending: &BTreeSet<PathBuf>,
+    base: &Path,
+) -> Vec<ConsumedFile> {
+    let mut files: BTreeMap<PathBuf, ConsumedFile> =
+        earlier.iter().map(|file| (file.path.clone(), file.clone())).collect();
+    // A file that could not be read has no rows in the sums; should it be mended, it is new.
+    let unreadable: BTreeSet<&Path> = report.unreadable.iter().map(|file| file.path.as_path()).collect();
+    for input in report.inputs.iter().filter(|input| !unreadable.contains(input.path.as_path())) {
+        let path = kept_path(&input.path, base);
+        let file = ConsumedFile {
+            path: path.clone(),
+            bytes: input.bytes,
+            modified_ns: i64::try_from(input.modified_ns).unwrap_or(i64::MAX),
+            blake3: input.blake3.clone(),
+            rows: input.rows,
+            pending: pending.contains(&input.path),
+        };
+        files.insert(path, file);
+    }
+    files.into_values().collect()
+}
+
+/// Rows of all nights: a row that several nights looked at counts each time.
+fn added(earlier: &ManifestAccount, tonight: &ManifestAccount) -> ManifestAccount {
+    let mut sum = earlier.clone();
+    sum.rows_in += tonight.rows_in;
+    sum.scored += tonight.scored;
+    for (sums, counts) in [(&mut sum.quarantined, &tonight.quarantined), (&mut sum.skipped, &tonight.skipped)] {
+        for (reason, rows) in counts {
+            *sums.entry(reason.clone()).or_default() += rows;
+        }
+    }
+    for (channel, reasons) in &tonight.not_available {
+        let sums = sum.not_available.entry(channel.clone()).or_default();
+        for (reason, cells) in reasons {
+            *sums.entry(reason.clone()).or_default() += cells;
+        }
+    }
+    sum
+}
