@@ -33,10 +33,6 @@ pub enum StateError {
     )]
     FileNeeded { path: PathBuf },
     #[error(
-        "side table {name:?} has changed for days that the state has already counted: restore it, or rebuild the state with --rebuild-state"
-    )]
-    SideTableChanged { name: String },
-    #[error(
         "as-of {now} is before the state's own {stored}: a state only goes forward; give a later day, or another state folder"
     )]
     AsOfBack { stored: String, now: String },

@@ -26,21 +26,22 @@ use crate::run::Event;
 use crate::score::sums::FleetSums;
 
 /// Yesterday's sums and tonight's new records.
-pub(super) fn incremental<'a>(
-    night: &NightContext<'a>,
-    before: &'a Before,
+pub(super) fn incremental<'b>(
+    night: &NightContext,
+    before: &'b Before,
     stock: &Stock,
-) -> Result<NightSums<'a>, NightError> {
+) -> Result<NightSums<'b>, NightError> {
     let Before { record, stored, index } = before;
-    let (plan, channels) = (night.plan, night.request.channels.len());
+    let fleet = &night.fleet;
+    let (plan, channels) = (fleet.plan, night.request.channels.len());
     let mut times = NightTimes::default();
     let mut counts = NightCounts::default();
-    let widths = widths(night);
+    let widths = fleet.widths();
 
     let began = Instant::now();
     night.control.emit(Event::Stage { name: "log", total_rows: None });
     let mapping = Mapping::new(&stored.segments, &stored.tally.slots, index, plan, record.covered_from_tick);
-    let log = LogReader::open(night.folder.path(), &record.log, channels, record.covered_from_tick)?;
+    let log = LogReader::open(fleet.folder.path(), &record.log, channels, record.covered_from_tick)?;
     if log.overrides() > night.most_repeats() {
         let error: SinkError = Box::new(TooManyRepeats { limit: night.most_repeats() });
         return Err(NightError::Sink(error));
@@ -63,7 +64,7 @@ pub(super) fn incremental<'a>(
         request.threads,
         night.most_repeats(),
     )?;
-    let mut report = scan(night.dataset, &request, night.control, &sink)?;
+    let mut report = scan(night.fleet.dataset, &request, night.control, &sink)?;
     let mut gathered = sink.finish()?;
     times.scan = began.elapsed();
 
@@ -75,7 +76,7 @@ pub(super) fn incremental<'a>(
     move_to_duplicates(&mut report.account, settled.duplicates);
     let replaced = match settled.replaced.is_empty() {
         true => CellSums::default(),
-        false => settled.sum_replaced(summer(night, settled.replaced.vehicle.iter().copied(), night.drivers)?)?,
+        false => settled.sum_replaced(summer(night, settled.replaced.vehicle.iter().copied(), night.fleet.drivers)?)?,
     };
     times.repeats = began.elapsed();
 
@@ -86,7 +87,7 @@ pub(super) fn incremental<'a>(
 
     let began = Instant::now();
     night.control.emit(Event::Stage { name: "merge", total_rows: None });
-    let columns = driver_columns(night);
+    let columns = fleet.driver_columns();
     let ordinal: Vec<u32> = (0..sums.vehicles as u32).map(|vehicle| ordinals.of(vehicle)).collect();
     let overlay =
         Overlay { stored, mapping: &mapping, cells: &cells, ordinal: &ordinal, driver_columns: &columns };
@@ -116,22 +117,9 @@ pub(super) fn incremental<'a>(
     Ok(NightSums { sums, report, times, pack_times, counts, device, readback_time, next })
 }
 
-/// The widths of the night's sums.
-pub(super) fn widths(night: &NightContext) -> Widths {
-    Widths::new(night.model.mechanisms.len(), night.model.driver_columns(), night.exposures.len())
-}
-
-/// Columns of the driver sums that the model uses: the state keeps only these.
-pub(super) fn driver_columns(night: &NightContext) -> Vec<usize> {
-    if !night.drivers {
-        return Vec::new();
-    }
-    night.model.drivers.iter().map(|driver| driver.sum_index).collect()
-}
-
 /// Ordinals of the vehicles that are known before the scan: the state's own, and new ones behind them.
 fn ordinals(night: &NightContext, before: &Before) -> Ordinals {
-    let mut of_index = vec![ABSENT; night.dataset.kept_ids];
+    let mut of_index = vec![ABSENT; night.fleet.dataset.kept_ids];
     for (ordinal, &vehicle) in before.index.iter().enumerate() {
         if vehicle != ABSENT {
             of_index[vehicle as usize] = ordinal as u32;
@@ -151,16 +139,16 @@ fn summer<'a>(
     vehicle_of_cell: impl Iterator<Item = u32>,
     drivers: bool,
 ) -> Result<CellSummer<'a>, NightError> {
-    let groups = night.masks.default.len();
-    let mut masks = SlotMasks { masks: Vec::new(), default: night.masks.default.clone() };
-    if !night.masks.masks.is_empty() {
+    let groups = night.fleet.masks.default.len();
+    let mut masks = SlotMasks { masks: Vec::new(), default: night.fleet.masks.default.clone() };
+    if !night.fleet.masks.masks.is_empty() {
         for vehicle in vehicle_of_cell {
-            let first = night.plan.of(vehicle as usize).start * groups;
-            masks.masks.extend_from_slice(night.masks.masks.get(first..first + groups).unwrap_or(&night.masks.default));
+            let first = night.fleet.plan.of(vehicle as usize).start * groups;
+            masks.masks.extend_from_slice(night.fleet.masks.masks.get(first..first + groups).unwrap_or(&night.fleet.masks.default));
         }
     }
     let backend = (night.open_cells)(&masks, drivers)?;
-    Ok(CellSummer::new(&night.model.inputs, night.exposures, backend, night.request.threads))
+    Ok(CellSummer::new(&night.fleet.model.inputs, night.fleet.exposures, backend, night.request.threads))
 }
 
 /// Sums the mapping's cells from the log.
@@ -209,7 +197,7 @@ struct ChangedTraits {
 
 fn changed_traits(night: &NightContext, before: &Before) -> ChangedTraits {
     let Before { record, stored, index } = before;
-    let now = FleetTraits::new(night.masks, night.plan, night.joins, record.as_of_day);
+    let now = FleetTraits::new(night.fleet.masks, night.fleet.plan, night.fleet.joins, record.as_of_day);
     let mut changed = ChangedTraits::default();
     for (ordinal, &vehicle) in index.iter().enumerate() {
         if vehicle == ABSENT || stored.presence[ordinal].mask == 0 {
@@ -255,22 +243,22 @@ impl Reform<'_, '_> {
         let Self { night, chosen, .. } = *self;
         night.control.emit(Event::Stage { name: "form anew", total_rows: None });
         let vehicle_of_cell = || {
-            chosen.vehicles.iter().flat_map(|&vehicle| night.plan.of(vehicle as usize).map(move |_| vehicle))
+            chosen.vehicles.iter().flat_map(|&vehicle| night.fleet.plan.of(vehicle as usize).map(move |_| vehicle))
         };
         let open = || -> Result<CellSummer, SinkError> {
-            summer(night, vehicle_of_cell(), night.drivers).map_err(|error| Box::new(error) as SinkError)
+            summer(night, vehicle_of_cell(), night.fleet.drivers).map_err(|error| Box::new(error) as SinkError)
         };
         let request = ScanRequest { hash_inputs: false, files: None, ..night.request.clone() };
         let most_rows = night.most_repeats();
         let sink =
-            ReformSink::new(chosen, night.plan, &open, request.threads, night.log_from_tick(), self.rewritten, most_rows)?;
-        scan(night.dataset, &request, night.control, &sink)?;
+            ReformSink::new(chosen, night.fleet.plan, &open, request.threads, night.fleet.log_from_tick(), self.rewritten, most_rows)?;
+        scan(night.fleet.dataset, &request, night.control, &sink)?;
         let (formed, rows) = sink.finish()?;
         let records = |sums: &FleetSums, vehicle: u32| -> u64 {
-            night.plan.of(vehicle as usize).map(|slot| u64::from(sums.tally.slots[slot].records)).sum()
+            night.fleet.plan.of(vehicle as usize).map(|slot| u64::from(sums.tally.slots[slot].records)).sum()
         };
         let told: u64 = self.untold.keys().map(|&vehicle| records(sums, vehicle)).sum();
-        put_in_place(chosen, &formed, sums, night.plan, widths);
+        put_in_place(chosen, &formed, sums, night.fleet.plan, widths);
         let all: u64 = self.untold.keys().map(|&vehicle| records(sums, vehicle)).sum();
         let numbers: Vec<u32> = rows.vehicle.iter().map(|&vehicle| ordinals.of(vehicle)).collect();
         log.push(&numbers, &rows.tick, &rows.codes, true)?;

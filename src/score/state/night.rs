@@ -20,6 +20,7 @@ use super::error::StateError;
 use super::folder::StateFolder;
 use super::incremental::incremental;
 use super::log_write::LogWriter;
+use super::merge::Widths;
 use super::presence::{PRESENCE_DAYS, Presence};
 use super::record::StateRecord;
 use super::sink::{NightSink, Ordinals, TooManyRepeats};
@@ -41,9 +42,9 @@ use crate::score::sums::FleetSums;
 pub const LOG_DAYS: i32 = 120;
 const _: () = assert!(LOG_DAYS < PRESENCE_DAYS, "what is split from the log must have its days in the presence");
 
-/// What a night needs beside the state.
+/// A fleet as tonight's tables and model see it.
 #[derive(Clone, Copy)]
-pub struct NightContext<'a> {
+pub struct NightFleet<'a> {
     pub dataset: &'a Dataset,
     pub model: &'a CompiledModel,
     pub plan: &'a SlotPlan,
@@ -52,13 +53,19 @@ pub struct NightContext<'a> {
     /// Side tables that supply channels of the model.
     pub joins: &'a [&'a JoinTable],
     pub drivers: bool,
+    pub folder: &'a StateFolder,
+}
+
+/// What a night needs beside the state.
+#[derive(Clone, Copy)]
+pub struct NightContext<'a> {
+    pub fleet: NightFleet<'a>,
     /// For all files; the night picks those that it reads.
     pub request: &'a ScanRequest,
-    /// Opens the backend for the slots of `masks`.
+    /// Opens the backend for the slots of the fleet's masks.
     pub open_backend: &'a OpenBackend<'a>,
     /// Opens one for other cells: their masks, and whether drivers are summed.
     pub open_cells: &'a OpenCells<'a>,
-    pub folder: &'a StateFolder,
     pub control: &'a Control<'a>,
 }
 
@@ -200,6 +207,24 @@ impl Before {
     }
 }
 
+impl NightFleet<'_> {
+    /// The first tick of the log that this night leaves behind.
+    pub fn log_from_tick(&self) -> i32 {
+        self.plan.axis.last_tick_of(self.plan.as_of_day.saturating_sub(LOG_DAYS)).saturating_add(1)
+    }
+
+    /// The widths of the night's sums.
+    pub(super) fn widths(&self) -> Widths {
+        Widths::new(self.model.mechanisms.len(), self.model.driver_columns(), self.exposures.len())
+    }
+
+    /// Columns of the driver sums that the model uses: the state keeps only these.
+    pub(super) fn driver_columns(&self) -> Vec<usize> {
+        let used = self.model.drivers.iter().filter(|_| self.drivers);
+        used.map(|driver| driver.sum_index).collect()
+    }
+}
+
 impl<'a> NightContext<'a> {
     /// Sums tonight's fleet. Runs on the current rayon pool.
     ///
@@ -207,7 +232,7 @@ impl<'a> NightContext<'a> {
     ///
     /// Whatever is wrong with the state or tonight's files; vehicles that have to be formed anew from files that are
     /// gone; a failure of the backend.
-    pub fn sum(&self, before: Option<&'a Before>, stock: &Stock) -> Result<NightSums<'a>, NightError> {
+    pub fn sum<'b>(&self, before: Option<&'b Before>, stock: &Stock) -> Result<NightSums<'b>, NightError> {
         let Some(before) = before else { return self.everything() };
         match incremental(self, before, stock) {
             Err(NightError::Sink(error)) if error.is::<TooManyRepeats>() => {
@@ -220,12 +245,6 @@ impl<'a> NightContext<'a> {
         }
     }
 
-    /// The first tick of the log that this night leaves behind.
-    pub fn log_from_tick(&self) -> i32 {
-        let plan = self.plan;
-        plan.axis.last_tick_of(plan.as_of_day.saturating_sub(LOG_DAYS)).saturating_add(1)
-    }
-
     /// Rows that may be kept aside, for tonight's repeats or for all replaced rows of the log.
     pub(super) fn most_repeats(&self) -> usize {
         /// A row's place in a hash table, beside its codes twice.
@@ -234,23 +253,26 @@ impl<'a> NightContext<'a> {
     }
 
     pub(super) fn create_log(&self) -> Result<LogWriter, StateError> {
+        let fleet = &self.fleet;
         LogWriter::create(
-            self.folder.path(),
-            self.folder.next(),
-            self.plan.axis,
-            self.log_from_tick(),
+            fleet.folder.path(),
+            fleet.folder.next(),
+            fleet.plan.axis,
+            fleet.log_from_tick(),
             self.request.channels.len(),
             self.request.memory_limit_bytes / 4,
         )
     }
 
     pub(super) fn packer(&self) -> Result<Packer<'a>, BackendError> {
-        Packer::new(self.plan, &self.model.inputs, self.exposures, self.request.threads, self.open_backend)
+        let fleet = &self.fleet;
+        Packer::new(fleet.plan, &fleet.model.inputs, fleet.exposures, self.request.threads, self.open_backend)
     }
 
     /// Reads all files, as on the first night.
-    fn everything(&self) -> Result<NightSums<'a>, NightError> {
-        let kept = self.dataset.kept_ids as u32;
+    fn everything<'b>(&self) -> Result<NightSums<'b>, NightError> {
+        let fleet = &self.fleet;
+        let kept = fleet.dataset.kept_ids as u32;
         let ordinals = Ordinals { of_index: (0..kept).collect(), next: kept };
         let open_log = || self.create_log();
         let mut times = NightTimes::default();
@@ -258,15 +280,15 @@ impl<'a> NightContext<'a> {
         let request = ScanRequest { hash_inputs: true, files: None, ..self.request.clone() };
         let sink = NightSink::new(
             self.packer()?,
-            self.plan.axis,
+            fleet.plan.axis,
             &ordinals,
             None,
-            self.log_from_tick(),
+            fleet.log_from_tick(),
             &open_log,
             request.threads,
             self.most_repeats(),
         )?;
-        let mut report = scan(self.dataset, &request, self.control, &sink)?;
+        let mut report = scan(fleet.dataset, &request, self.control, &sink)?;
         times.scan = began.elapsed();
         let gathered = sink.finish()?;
         let pack_times = gathered.packer.times();

@@ -12,8 +12,7 @@ use arrow::datatypes::DataType;
 use super::collect::{Tonight, collect};
 use super::error::StateError;
 use super::folder::STATE_JSON;
-use super::incremental::{driver_columns, widths};
-use super::night::{NightContext, Next};
+use super::night::{Next, NightFleet};
 use super::record::{ConsumedFile, MadeFrom, STATE_VERSION, ScoresOfState, StateRecord, kept_path};
 use super::stock::Stock;
 use super::traits::FleetTraits;
@@ -35,16 +34,17 @@ pub struct Keeping<'a> {
 }
 
 impl Next<'_> {
-    /// Writes and places tonight's log and the next generation. It counts once
+    /// Writes and places tonight's log and the next generation; `channels` is the number of code columns. It counts once
     /// [`super::folder::StateFolder::commit`] is called.
     pub fn stage(
         self,
-        night: &NightContext,
+        night: &NightFleet,
+        channels: usize,
         stock: &Stock,
         sums: &FleetSums,
         keeping: Keeping,
     ) -> Result<StateRecord, StateError> {
-        let columns = driver_columns(night);
+        let columns = night.driver_columns();
         let traits = FleetTraits::new(night.masks, night.plan, night.joins, night.plan.as_of_day);
         let tonight = Tonight {
             sums,
@@ -54,7 +54,7 @@ impl Next<'_> {
             traits: &traits,
             driver_columns: &columns,
         };
-        let stored = collect(self.before.map(|before| &before.stored), &tonight, widths(night));
+        let stored = collect(self.before.map(|before| &before.stored), &tonight, night.widths());
         let before = self.before.map(|before| &before.record);
         let covered_from_tick = night.log_from_tick().max(before.map_or(i32::MIN, |before| before.covered_from_tick));
         let mut log: Vec<_> = before.iter().flat_map(|before| before.log.clone()).collect();
@@ -70,7 +70,7 @@ impl Next<'_> {
             as_of_day: night.plan.as_of_day,
             latest_day: keeping.latest_day.max(before.and_then(|before| before.latest_day)),
             covered_from_tick,
-            dimensions: stored.dimensions(night.model.mechanisms.len(), columns.len(), night.request.channels.len()),
+            dimensions: stored.dimensions(night.model.mechanisms.len(), columns.len(), channels),
             text_ids: *arrow::array::Array::data_type(&stored.ids) == DataType::LargeUtf8,
             consumed: consumed(
                 before.map_or(&[][..], |_| &stock.consumed),
