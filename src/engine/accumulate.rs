@@ -53,24 +53,36 @@ const LEAST_CHUNK_ROWS: usize = 1 << 10;
 /// Scans the histories into sums. If the device fails and `way` allows, starts over with smaller batches, then on the
 /// processor, with a warning each time.
 pub fn accumulate(prepared: &Prepared, cut: &Cut, way: &Way, control: &Control) -> Result<Accumulated, EngineError> {
+    let once = |way: &Way| accumulate_once(prepared, cut, way, control);
+    with_fallback(way, control, once, |done| &mut done.device_reason)
+}
+
+/// Does a thing once, and again with smaller batches, then on the processor, while the device fails and `way` allows.
+/// The story goes into `reason`.
+pub(super) fn with_fallback<T>(
+    way: &Way,
+    control: &Control,
+    once: impl Fn(&Way) -> Result<T, EngineError>,
+    reason: impl Fn(&mut T) -> &mut String,
+) -> Result<T, EngineError> {
     let smaller = Way { chunk_rows: (way.chunk_rows / 8).max(LEAST_CHUNK_ROWS), ..way.clone() };
     let processor = Way { backend: Choice::Cpu, device: None, ..way.clone() };
     let mut story = String::new();
     for (way, next) in [(way, "again with smaller batches"), (&smaller, "on the processor")] {
-        match accumulate_once(prepared, cut, way, control) {
+        match once(way) {
             Err(EngineError::Backend(error)) if way.fallback && is_device_failure(&error) => {
                 control.emit(Event::Warning(format!("{error}; starting over {next}")));
                 story = format!("{story}{error}; started over {next}; ");
             }
             Ok(mut done) => {
-                done.device_reason.insert_str(0, &story);
+                reason(&mut done).insert_str(0, &story);
                 return Ok(done);
             }
             Err(error) => return Err(error),
         }
     }
-    let mut done = accumulate_once(prepared, cut, &processor, control)?;
-    done.device_reason = story.trim_end_matches("; ").to_owned();
+    let mut done = once(&processor)?;
+    *reason(&mut done) = story.trim_end_matches("; ").to_owned();
     Ok(done)
 }
 

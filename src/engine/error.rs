@@ -9,6 +9,8 @@ use crate::fleet::writer::WriteError;
 use crate::model::error::ModelError;
 use crate::run::Interrupted;
 use crate::score::slots::TooManySlots;
+use crate::score::state::error::StateError;
+use crate::score::state::night::NightError;
 
 /// Any failure of a command of the engine.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +23,8 @@ pub enum EngineError {
     Backend(#[from] BackendError),
     #[error(transparent)]
     Write(#[from] WriteError),
+    #[error(transparent)]
+    State(#[from] StateError),
     #[error(transparent)]
     Slots(#[from] TooManySlots),
     #[error(transparent)]
@@ -59,6 +63,17 @@ impl From<FleetError> for EngineError {
             FleetError::Sink(error) => error.into(),
             FleetError::Interrupted(interrupted) => Self::Interrupted(interrupted),
             other => Self::Fleet(other),
+        }
+    }
+}
+
+impl From<NightError> for EngineError {
+    fn from(error: NightError) -> Self {
+        match error {
+            NightError::State(error) => Self::State(error),
+            NightError::Fleet(error) => error.into(),
+            NightError::Backend(error) => Self::Backend(error),
+            NightError::Sink(error) => error.into(),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod accumulate;
 pub mod error;
+pub mod night;
 pub mod plan;
 pub mod prepare;
 pub mod report;

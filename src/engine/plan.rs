@@ -30,6 +30,10 @@ pub struct ScorePlan {
     pub as_of_day: Option<i32>,
     /// Attributes to carry into the scores.
     pub keep: Vec<String>,
+    /// Keep a state here and go on from it, night by night.
+    pub state: Option<PathBuf>,
+    /// Begin the state anew.
+    pub rebuild_state: bool,
     /// Sum what explains each vehicle's rate. Without it the driver columns are null.
     pub drivers: bool,
     /// Put the BLAKE3 hashes of the inputs into the manifest.
@@ -55,6 +59,8 @@ impl ScorePlan {
             memory_limit_bytes: 512 << 20,
             as_of_day: None,
             keep: Vec::new(),
+            state: None,
+            rebuild_state: false,
             drivers: true,
             hash_inputs: true,
             chunk_rows: CHUNK_ROWS,

@@ -1,12 +1,14 @@
 //! What came of a scoring run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::night::NightReport;
 use crate::fleet::account::Account;
 use crate::fleet::manifest::Manifest;
 use crate::fleet::scan::{ScanKind, UnreadableFile};
 use crate::fleet::time::TimeAxis;
+use crate::fleet::writer::folder::{MANIFEST, SUCCESS};
 
 /// A finished scoring run. The folder is in place.
 #[derive(Clone, Debug)]
@@ -30,6 +32,8 @@ pub struct ScoreReport {
     pub warnings: Vec<String>,
     /// As written.
     pub manifest: Manifest,
+    /// What a night did, where a state is kept.
+    pub night: Option<NightReport>,
 }
 
 /// Where the time went. `scan` is wall time from the first to the last record; `read`, `pack` and `kernel` divide it
@@ -59,4 +63,17 @@ pub fn day_text(axis: TimeAxis, day: i32) -> String {
         (TimeAxis::Days | TimeAxis::SecondsSince2000, Some(date)) => date.to_string(),
         _ => day.to_string(),
     }
+}
+
+/// The content hash of a result that is in place; `None` if there is none.
+pub(super) fn content_hash_of(out: &Path) -> Option<String> {
+    read_manifest(out)?.content_hash
+}
+
+/// The manifest of a result that is in place.
+pub(super) fn read_manifest(out: &Path) -> Option<Manifest> {
+    if !out.join(SUCCESS).exists() {
+        return None;
+    }
+    serde_json::from_str(&std::fs::read_to_string(out.join(MANIFEST)).ok()?).ok()
 }

@@ -4,16 +4,20 @@ use std::time::{Duration, Instant};
 
 use super::accumulate::{Accumulated, Way, accumulate};
 use super::error::EngineError;
+use super::night::{self, Kept, Night, NightReport};
 use super::plan::ScorePlan;
 use super::prepare::{Cut, Prepared};
 use super::report::{ScoreReport, Timings};
 use super::write_scores::{table, write_scores};
+use crate::fleet::account::Account;
 use crate::fleet::manifest::{Manifest, ManifestAccount, ManifestModel, StageTiming};
 use crate::fleet::writer::OutputFolder;
 use crate::run::{Control, Event};
 use crate::score::fleet::Fleet;
 use crate::score::output::ScoreRows;
 use crate::score::row::Scorer;
+use crate::score::state::folder::StateFolder;
+use crate::score::state::record::{ScoresOfState, StateRecord};
 
 /// Scores a fleet: reads the histories of `plan.data`, sums clocks under `plan.model`, and writes the folder
 /// `plan.out` with the table `scores`, a manifest and `_SUCCESS`, all at once or not at all.
@@ -26,19 +30,45 @@ pub fn score(plan: &ScorePlan, control: &Control) -> Result<ScoreReport, EngineE
     let began = Instant::now();
     control.emit(Event::Stage { name: "plan", total_rows: None });
     let pool = thread_pool(plan.threads)?;
+    let mut state = plan.state.as_deref().map(StateFolder::open).transpose()?;
+    if let Some(state) = &mut state
+        && let Some(record) = night::resume(state, &plan.out)?
+    {
+        return resumed(plan, record, began);
+    }
     let folder = OutputFolder::create(&plan.out)?;
-    let prepared = Prepared::open(&plan.data, &plan.model, plan.threads, control)?;
+    let mut prepared = Prepared::open(&plan.data, &plan.model, plan.threads, control)?;
+    let night = match state {
+        Some(state) => Some(pool.install(|| Night::begin(state, plan.rebuild_state, plan.drivers, &mut prepared))?),
+        None => None,
+    };
+    let prepared = prepared;
     let keep = prepared.keep(&plan.keep)?;
     let mut warnings = Vec::new();
     let mut as_of_day = match plan.as_of_day {
         Some(day) => day,
-        None => prepared.latest_day(control)?,
+        None => {
+            let earlier = night.as_ref().and_then(Night::latest_day);
+            prepared.dataset.latest_day(control)?.max(earlier).ok_or(EngineError::NoRecords)?
+        }
     };
+    if let Some(night) = &night {
+        night.refuse_going_back(as_of_day)?;
+    }
     let mut cut = prepared.cut(as_of_day)?;
     let mut timings = Timings { plan: began.elapsed(), ..Timings::default() };
 
     let way = way(plan);
-    let mut done = accumulate(&prepared, &cut, &way, control)?;
+    let sum = |cut: &Cut| -> Result<(Accumulated, Option<Kept>), EngineError> {
+        match &night {
+            Some(night) => {
+                let (done, kept) = night.accumulate(&prepared, cut, &way, control, &pool)?;
+                Ok((done, Some(kept)))
+            }
+            None => Ok((accumulate(&prepared, cut, &way, control)?, None)),
+        }
+    };
+    let (mut done, mut kept) = sum(&cut)?;
     if plan.as_of_day.is_none() {
         let found = latest_day(&cut, &done).ok_or(EngineError::NoRecords)?;
         if found != as_of_day {
@@ -49,7 +79,9 @@ pub fn score(plan: &ScorePlan, control: &Control) -> Result<ScoreReport, EngineE
             );
             as_of_day = found;
             cut = prepared.cut(as_of_day)?;
-            done = accumulate(&prepared, &cut, &way, control)?;
+            // The first attempt's log must be gone before another one is begun.
+            drop(kept.take());
+            (done, kept) = sum(&cut)?;
         }
     }
     timings.add_scan(&done, plan.threads);
@@ -85,6 +117,19 @@ pub fn score(plan: &ScorePlan, control: &Control) -> Result<ScoreReport, EngineE
     let spec = table(rows.schema(), provenance(&prepared, &as_of), rows.rows());
     let content_hash = pool.install(|| write_scores(&rows, Some((&folder, &spec)), control))?;
     timings.write = stage.elapsed();
+    let mut night_report = None;
+    if let (Some(night), Some(kept)) = (&night, kept) {
+        control.emit(Event::Stage { name: "store", total_rows: None });
+        let scores = ScoresOfState {
+            out: night::absolute(&plan.out),
+            content_hash: content_hash.clone(),
+            vehicles: sums.vehicles as u64,
+            rows: rows.rows() as u64,
+            scan_kind: scan.kind,
+        };
+        let stage = || night.stage(kept, &prepared, &cut, &sums, &scan, scores, control);
+        night_report = Some(pool.install(stage)?);
+    }
     timings.total = began.elapsed();
     let manifest = Manifest {
         command: "score".to_owned(),
@@ -103,10 +148,14 @@ pub fn score(plan: &ScorePlan, control: &Control) -> Result<ScoreReport, EngineE
         device: device.clone(),
         device_reason: device_reason.clone(),
         threads: plan.threads,
-        timings: timings.stages(),
+        timings: timings.stages().into_iter().chain(night_report.iter().flat_map(NightReport::stages)).collect(),
+        details: night_report.as_ref().map(NightReport::details).unwrap_or_default(),
         ..Manifest::default()
     };
     let manifest = folder.finish(manifest)?;
+    if let Some(night) = night {
+        night.commit()?;
+    }
     Ok(ScoreReport {
         out: plan.out.clone(),
         vehicles: sums.vehicles as u64,
@@ -122,6 +171,32 @@ pub fn score(plan: &ScorePlan, control: &Control) -> Result<ScoreReport, EngineE
         device_reason,
         warnings,
         manifest,
+        night: night_report,
+    })
+}
+
+/// The report of a run that was killed when its scores were in place and its state did not count yet.
+fn resumed(plan: &ScorePlan, record: StateRecord, began: Instant) -> Result<ScoreReport, EngineError> {
+    let lost = || EngineError::Internal { what: "scores were there and have no manifest now".to_owned() };
+    let manifest = super::report::read_manifest(&plan.out).ok_or_else(lost)?;
+    Ok(ScoreReport {
+        out: plan.out.clone(),
+        vehicles: record.scores.vehicles,
+        rows: record.scores.rows,
+        account: manifest.account.as_ref().map(Account::from).unwrap_or_default(),
+        unreadable: Vec::new(),
+        scan_kind: record.scores.scan_kind,
+        axis: record.made_from.axis,
+        as_of_day: record.as_of_day,
+        content_hash: record.scores.content_hash,
+        timings: Timings { total: began.elapsed(), ..Timings::default() },
+        device: manifest.device.clone(),
+        device_reason: manifest.device_reason.clone(),
+        warnings: vec![
+            "an earlier run of this command had placed these scores and was stopped before its state counted: now it does; files that came since count next time".to_owned(),
+        ],
+        manifest,
+        night: None,
     })
 }
 

@@ -1,5 +1,7 @@
 //! The day of the latest record, which stands for today where nobody names a day.
 
+use std::path::Path;
+
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -18,9 +20,15 @@ impl Dataset {
     /// The latest day (or integer period) of any row, by the files' statistics; where a file has none, its times are
     /// read. `None` if no row has a time. Rows of vehicles and files that later turn out to be unusable count too.
     pub fn latest_day(&self, control: &Control) -> Result<Option<i32>, FleetError> {
-        let mut latest: Option<i32> = None;
+        Ok(self.latest_days(control)?.into_iter().filter_map(|(_, day)| day).max())
+    }
+
+    /// As [`Self::latest_day`], file by file.
+    pub fn latest_days(&self, control: &Control) -> Result<Vec<(&Path, Option<i32>)>, FleetError> {
+        let mut days = Vec::with_capacity(self.histories.len());
         for (position, file) in self.histories.iter().enumerate() {
             let columns = FileColumns::find(file, &self.dictionary, &[], self.ids.kind())?;
+            let mut latest: Option<i32> = None;
             for row_group in row_groups(position, file, &columns, &self.dictionary) {
                 control.check()?;
                 let last = match row_group.ticks {
@@ -30,8 +38,9 @@ impl Dataset {
                 };
                 latest = latest.max(last);
             }
+            days.push((file.path().as_path(), latest.map(|tick| self.axis.day(tick))));
         }
-        Ok(latest.map(|tick| self.axis.day(tick)))
+        Ok(days)
     }
 }
 

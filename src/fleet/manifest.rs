@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::account::Account;
+use super::account::{Account, CellReason, Quarantine, Skip};
 use super::scan::InputFile;
 
 /// The manifest of one run. [`super::writer::OutputFolder::finish`] fills in `parts`.
@@ -121,6 +121,39 @@ impl From<&Account> for ManifestAccount {
     }
 }
 
+impl From<&ManifestAccount> for Account {
+    /// Names that no reason has are left out: another version wrote them.
+    fn from(account: &ManifestAccount) -> Self {
+        const QUARANTINED: [Quarantine; 4] =
+            [Quarantine::NullVehicle, Quarantine::NullTime, Quarantine::TimeOutOfRange, Quarantine::UnreadableFile];
+        const SKIPPED: [Skip; 4] = [Skip::Duplicate, Skip::AfterAsOf, Skip::TakenBefore, Skip::OtherShard];
+        const CELLS: [CellReason; 4] =
+            [CellReason::Missing, CellReason::NotFinite, CellReason::OutOfRange, CellReason::NoJoin];
+        let rows = |counts: &BTreeMap<String, u64>, reason: String| counts.get(&words(&reason)).copied();
+        let mut not_available = BTreeMap::new();
+        for (channel, counts) in &account.not_available {
+            for reason in CELLS {
+                if let Some(cells) = rows(counts, format!("{reason:?}")) {
+                    not_available.insert((channel.clone(), reason), cells);
+                }
+            }
+        }
+        Self {
+            rows_in: account.rows_in,
+            scored: account.scored,
+            quarantined: QUARANTINED
+                .into_iter()
+                .filter_map(|reason| Some((reason, rows(&account.quarantined, format!("{reason:?}"))?)))
+                .collect(),
+            skipped: SKIPPED
+                .into_iter()
+                .filter_map(|reason| Some((reason, rows(&account.skipped, format!("{reason:?}"))?)))
+                .collect(),
+            not_available,
+        }
+    }
+}
+
 impl From<&InputFile> for ManifestInput {
     fn from(file: &InputFile) -> Self {
         Self {
@@ -142,4 +175,24 @@ fn words(variant: &str) -> String {
         words.push(letter.to_ascii_lowercase());
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_survives_its_words() {
+        let account = Account {
+            rows_in: 9,
+            scored: 2,
+            quarantined: [(Quarantine::UnreadableFile, 1), (Quarantine::NullTime, 2)].into(),
+            skipped: [(Skip::TakenBefore, 3), (Skip::AfterAsOf, 1)].into(),
+            not_available: [(("a".to_owned(), CellReason::NoJoin), 4), (("b".to_owned(), CellReason::Missing), 5)]
+                .into(),
+        };
+        let words = ManifestAccount::from(&account);
+        assert_eq!(words.skipped.keys().collect::<Vec<_>>(), ["after_as_of", "taken_before"]);
+        assert_eq!(Account::from(&words), account);
+    }
 }

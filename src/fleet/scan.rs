@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::account::{Account, Quarantine};
 use super::chunk::{Chunk, Order};
 use super::columns::FileColumns;
@@ -51,13 +53,15 @@ pub struct ScanRequest {
 }
 
 /// The planner's three ways to read a dataset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ScanKind {
     /// Row groups cover disjoint ranges of vehicles (they may share the vehicle at a boundary).
     ByVehicle,
     /// Row groups fall into slices of disjoint time, each small enough to hold.
     ByTime,
     /// Anything else: packed rows partitioned by vehicle hash into temporary files, each sorted.
+    #[default]
     Spill,
 }
 

@@ -6,12 +6,14 @@
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Date32Type, Int32Type, Int64Type, TimeUnit};
 use chrono::{Datelike, NaiveDate};
+use serde::{Deserialize, Serialize};
 
 use super::error::FleetError;
 use super::quantise::{converted, plain};
 
 /// What a tick counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TimeAxis {
     Days,
     SecondsSince2000,

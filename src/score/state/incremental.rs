@@ -89,8 +89,7 @@ pub(super) fn incremental<'b>(
     night.control.emit(Event::Stage { name: "merge", total_rows: None });
     let columns = fleet.driver_columns();
     let ordinal: Vec<u32> = (0..sums.vehicles as u32).map(|vehicle| ordinals.of(vehicle)).collect();
-    let overlay =
-        Overlay { stored, mapping: &mapping, cells: &cells, ordinal: &ordinal, driver_columns: &columns };
+    let overlay = Overlay { stored, mapping: &mapping, cells: &cells, ordinal: &ordinal, driver_columns: &columns };
     let ambiguous = overlay.apply(&mut sums, plan, widths);
     let mut doubtful = settled.take_out(&replaced, &mut sums, plan, widths);
     times.merge = began.elapsed();
@@ -144,7 +143,9 @@ fn summer<'a>(
     if !night.fleet.masks.masks.is_empty() {
         for vehicle in vehicle_of_cell {
             let first = night.fleet.plan.of(vehicle as usize).start * groups;
-            masks.masks.extend_from_slice(night.fleet.masks.masks.get(first..first + groups).unwrap_or(&night.fleet.masks.default));
+            masks.masks.extend_from_slice(
+                night.fleet.masks.masks.get(first..first + groups).unwrap_or(&night.fleet.masks.default),
+            );
         }
     }
     let backend = (night.open_cells)(&masks, drivers)?;
@@ -173,9 +174,8 @@ fn sum_cells(
     ticks.sort_unstable();
     ticks.dedup();
     let vehicles = before.index.len();
-    let wanted = |ordinal: u32, tick: i32| {
-        (ordinal as usize) < vehicles && mapping.cell_at(ordinal as usize, tick).is_some()
-    };
+    let wanted =
+        |ordinal: u32, tick: i32| (ordinal as usize) < vehicles && mapping.cell_at(ordinal as usize, tick).is_some();
     let lanes: Vec<Mutex<Vec<u32>>> = (0..rayon::current_num_threads().max(1)).map(|_| Mutex::default()).collect();
     let take = |lane: usize, rows: &Chunk| -> Result<(), SinkError> {
         let mut cell = lanes[lane % lanes.len()].lock().unwrap_or_else(PoisonError::into_inner);
@@ -242,16 +242,22 @@ impl Reform<'_, '_> {
     ) -> Result<u64, NightError> {
         let Self { night, chosen, .. } = *self;
         night.control.emit(Event::Stage { name: "form anew", total_rows: None });
-        let vehicle_of_cell = || {
-            chosen.vehicles.iter().flat_map(|&vehicle| night.fleet.plan.of(vehicle as usize).map(move |_| vehicle))
-        };
+        let vehicle_of_cell =
+            || chosen.vehicles.iter().flat_map(|&vehicle| night.fleet.plan.of(vehicle as usize).map(move |_| vehicle));
         let open = || -> Result<CellSummer, SinkError> {
             summer(night, vehicle_of_cell(), night.fleet.drivers).map_err(|error| Box::new(error) as SinkError)
         };
         let request = ScanRequest { hash_inputs: false, files: None, ..night.request.clone() };
         let most_rows = night.most_repeats();
-        let sink =
-            ReformSink::new(chosen, night.fleet.plan, &open, request.threads, night.fleet.log_from_tick(), self.rewritten, most_rows)?;
+        let sink = ReformSink::new(
+            chosen,
+            night.fleet.plan,
+            &open,
+            request.threads,
+            night.fleet.log_from_tick(),
+            self.rewritten,
+            most_rows,
+        )?;
         scan(night.fleet.dataset, &request, night.control, &sink)?;
         let (formed, rows) = sink.finish()?;
         let records = |sums: &FleetSums, vehicle: u32| -> u64 {

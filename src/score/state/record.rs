@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::fleet::manifest::ManifestAccount;
+use crate::fleet::scan::ScanKind;
+use crate::fleet::time::TimeAxis;
 
 /// Of the layout of the state folder, and of the arithmetic of what it sums: states of another version are refused.
 pub const STATE_VERSION: u32 = 1;
@@ -40,8 +42,7 @@ pub struct MadeFrom {
     pub model: String,
     pub model_blake3: String,
     pub dictionary_blake3: String,
-    /// "days", "seconds" or "integer".
-    pub axis: String,
+    pub axis: TimeAxis,
     pub drivers: bool,
 }
 
@@ -89,6 +90,9 @@ pub struct LogFile {
 pub struct ScoresOfState {
     pub out: PathBuf,
     pub content_hash: String,
+    pub vehicles: u64,
+    pub rows: u64,
+    pub scan_kind: ScanKind,
 }
 
 /// A path as the state keeps it: relative to `base` where it lies below, so that a dataset may move as a whole.
