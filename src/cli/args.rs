@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use super::values::{AsOf, MaxBad, MemoryLimit};
+use super::values::{AsOf, MaxBad, MemoryLimit, ZoneShare};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 ok · 1 internal · 2 usage · 3 configuration or model invalid · 4 input unreadable or contract violated
@@ -31,10 +31,44 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Demo(DemoArgs),
+    Init(InitArgs),
     Check(CheckArgs),
+    Synth(SynthArgs),
+    Score(ScoreArgs),
+    Bench(BenchArgs),
     /// List the graphics adapters, with their limits and why each would or would not be taken
     #[command(after_help = "Examples:\n  fleetwear devices\n  fleetwear devices --json")]
     Devices,
+    Inspect(InspectArgs),
+}
+
+/// Make a small fleet, check it, score it, and show what came of it
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  fleetwear demo\n  fleetwear demo --lang zh --out /data/demo")]
+pub struct DemoArgs {
+    /// Folder to write [default: fleetwear-demo, or the next free name]
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+    #[arg(long, default_value_t = 2_000, value_name = "N")]
+    pub vehicles: u32,
+    #[arg(long, default_value_t = 730, value_name = "N")]
+    pub days: u32,
+    #[arg(long, default_value_t = 7, value_name = "N")]
+    pub seed: u64,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+    #[command(flatten)]
+    pub host: HostArgs,
+}
+
+/// Draft a data dictionary from Parquet files; it goes to stdout
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  fleetwear init histories/ > dataset.toml\n  fleetwear init fleet.parquet")]
+pub struct InitArgs {
+    /// A Parquet file, or a folder of them
+    #[arg(value_name = "FILE|FOLDER")]
+    pub source: PathBuf,
 }
 
 /// Read a dataset and account for every row, without scoring it
@@ -47,6 +81,124 @@ pub struct CheckArgs {
     pub data: DataArgs,
     #[command(flatten)]
     pub host: HostArgs,
+}
+
+/// Make a synthetic fleet with planted facts: histories, vehicles, work orders, and the truth
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  fleetwear synth --vehicles 20000 --days 730 --seed 7 --out fleet/
+  fleetwear synth --vehicles 1000 --days 365 --zones shenyang=2,guangzhou=1 --layout day --out fleet/")]
+pub struct SynthArgs {
+    /// Folder to write; must be empty or not there
+    #[arg(long, value_name = "FOLDER")]
+    pub out: PathBuf,
+    #[arg(long, default_value_t = 20_000, value_name = "N")]
+    pub vehicles: u32,
+    #[arg(long, default_value_t = 730, value_name = "N")]
+    pub days: u32,
+    #[arg(long, default_value_t = 7, value_name = "N")]
+    pub seed: u64,
+    /// First day of the histories
+    #[arg(long, default_value = "2023-01-01", value_name = "DATE")]
+    pub start: AsOf,
+    /// Files of some vehicles each, or a file a day
+    #[arg(long, value_enum, default_value_t = LayoutName::Vehicle, value_name = "LAYOUT")]
+    pub layout: LayoutName,
+    /// What identifies a vehicle
+    #[arg(long, value_enum, default_value_t = IdName::Vin, value_name = "IDS")]
+    pub ids: IdName,
+    /// Climate zones and their shares [default: all nine, evenly]
+    #[arg(long, value_delimiter = ',', value_name = "ZONE[=SHARE],…")]
+    pub zones: Vec<ZoneShare>,
+    /// The life laws by which parts fail: a model file, or the name of a shipped model
+    #[arg(long, default_value = "ev-passenger", value_name = "FILE|NAME")]
+    pub model: String,
+    /// Plant no interaction: a fleet in which nothing is to be discovered
+    #[arg(long)]
+    pub without_rule: bool,
+    #[command(flatten)]
+    pub host: HostArgs,
+}
+
+/// Compute every component's clocks and damage, and write them as Parquet
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  fleetwear score --data fleet/ --model ev-passenger --out scores/
+  fleetwear score --data dataset.toml --model model.toml --out scores/ --as-of 2026-10-31 --keep model,plant
+  fleetwear score --data fleet/ --model ev-passenger --out scores/ --backend gpu --device 0000:01:00.0")]
+pub struct ScoreArgs {
+    #[command(flatten)]
+    pub data: DataArgs,
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// Folder to write; must be empty or not there
+    #[arg(long, value_name = "FOLDER")]
+    pub out: PathBuf,
+    /// Vehicle attributes to carry into the scores
+    #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
+    pub keep: Vec<String>,
+    /// End with code 7 if the device is lost or out of memory, instead of going on without it
+    #[arg(long)]
+    pub no_fallback: bool,
+    /// Do not sum what explains each vehicle's rate: the driver columns are null
+    #[arg(long)]
+    pub no_drivers: bool,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+    #[command(flatten)]
+    pub host: HostArgs,
+}
+
+/// Measure each stage on data that it makes itself
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  fleetwear bench
+  fleetwear bench --scale 10 --runs 5 --export-json bench.json --backend gpu
+  fleetwear bench --write-recipe recipe/")]
+pub struct BenchArgs {
+    /// Vehicles in thousands; each has 730 days
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub scale: u32,
+    /// Runs before the measured ones
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub warmup: u32,
+    /// Measured runs
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub runs: u32,
+    /// Write every run's figures to this file
+    #[arg(long, value_name = "FILE")]
+    pub export_json: Option<PathBuf>,
+    /// Only write the data, its dictionary and its model to this folder
+    #[arg(long, value_name = "FOLDER")]
+    pub write_recipe: Option<PathBuf>,
+    /// Use the data of this folder, written there before, instead of making them
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["write_recipe", "scale"])]
+    pub recipe: Option<PathBuf>,
+    /// How the data are stored
+    #[arg(long, value_enum, default_value_t = EncodingName::Zstd, value_name = "ENCODING")]
+    pub encoding: EncodingName,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+    #[command(flatten)]
+    pub host: HostArgs,
+}
+
+/// Explain a model in words and tables
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  fleetwear inspect ev-passenger
+  fleetwear inspect model.toml --data fleet/")]
+pub struct InspectArgs {
+    /// A model file, or the name of a shipped model
+    #[arg(value_name = "MODEL")]
+    pub model: String,
+    /// The data dictionary, or the folder that holds it: curves are tabulated over its channels' ranges
+    #[arg(long, value_name = "FILE|FOLDER")]
+    pub data: Option<PathBuf>,
 }
 
 /// How the program talks.
@@ -81,6 +233,14 @@ pub struct DataArgs {
     /// Exit with code 5 if more rows than this are quarantined: a number of rows, or a share such as 0.5%
     #[arg(long, value_name = "ROWS|SHARE%", default_value = "1%")]
     pub max_bad: MaxBad,
+}
+
+/// By which model.
+#[derive(Debug, clap::Args)]
+pub struct ModelArgs {
+    /// A model file, or the name of a shipped model: ev-passenger, ev-two-wheeler
+    #[arg(long, value_name = "FILE|NAME")]
+    pub model: String,
 }
 
 /// What of this computer may be used.
@@ -120,4 +280,26 @@ pub enum BackendName {
     Auto,
     Cpu,
     Gpu,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LayoutName {
+    Vehicle,
+    Day,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum IdName {
+    Vin,
+    Integer,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum EncodingName {
+    /// Dictionary and zstd level 3, as most exports are
+    Zstd,
+    /// Plain values, no compression
+    Plain,
+    /// DELTA_BINARY_PACKED, no compression
+    Delta,
 }

@@ -1,11 +1,22 @@
 //! The one home of exit codes and hints: which error ends the process how, and what to do about it.
 
+use std::error::Error;
+use std::io;
 use std::panic::{self, AssertUnwindSafe};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Mutex;
 
+use super::bench::recipe::RecipeError;
+use super::worst::WorstError;
 use crate::backend::BackendError;
+use crate::engine::EngineError;
+use crate::fleet::error::FleetError;
+use crate::fleet::writer::WriteError;
+use crate::model::error::ModelError;
 use crate::run::Interrupted;
+use crate::score::state::error::StateError;
+use crate::synth::SynthError;
 
 /// How the process may end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,14 +55,36 @@ impl From<Exit> for ExitCode {
 /// Whatever stopped a command.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
+    /// Options that contradict each other.
+    #[error("{problem}")]
+    Usage { problem: String },
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error(transparent)]
+    Fleet(#[from] FleetError),
+    #[error(transparent)]
+    Model(#[from] ModelError),
     #[error(transparent)]
     Backend(#[from] BackendError),
     #[error(transparent)]
+    Synth(#[from] SynthError),
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    #[error(transparent)]
+    Worst(#[from] WorstError),
+    #[error("cannot write {path:?}")]
+    Export { path: PathBuf, source: io::Error },
+    #[error(transparent)]
     Interrupted(#[from] Interrupted),
     #[error("cannot listen for signals")]
-    Signals { source: std::io::Error },
+    Signals { source: io::Error },
     #[error("internal error: {message}")]
     Panicked { message: String },
+}
+
+/// Options that contradict each other.
+pub fn usage(problem: String) -> CliError {
+    CliError::Usage { problem }
 }
 
 impl CliError {
@@ -64,10 +97,89 @@ impl CliError {
 /// The exit code of an error.
 pub fn of(error: &CliError) -> Exit {
     match error {
+        CliError::Usage { .. } => Exit::Usage,
+        CliError::Engine(error) => of_engine(error),
+        CliError::Fleet(error) => of_fleet(error),
+        CliError::Model(error) => of_model(error),
         CliError::Backend(error) => of_backend(error),
-        CliError::Interrupted(_) => Exit::Interrupted,
+        CliError::Synth(error) => of_synth(error),
+        CliError::Recipe(RecipeError::Io { source, .. }) | CliError::Export { source, .. } => of_writing(source),
+        CliError::Worst(_) => Exit::Input,
+        CliError::Recipe(RecipeError::Parquet { .. } | RecipeError::NotEmpty { .. }) => Exit::Conflict,
+        CliError::Recipe(RecipeError::Interrupted(_)) | CliError::Interrupted(_) => Exit::Interrupted,
         CliError::Signals { .. } | CliError::Panicked { .. } => Exit::Internal,
     }
+}
+
+fn of_engine(error: &EngineError) -> Exit {
+    match error {
+        EngineError::Fleet(error) => of_fleet(error),
+        EngineError::Model(error) => of_model(error),
+        EngineError::Backend(error) => of_backend(error),
+        EngineError::Write(error) => of_write(error),
+        EngineError::State(error) => of_state(error),
+        EngineError::Slots(_) | EngineError::Threads { .. } => Exit::Limit,
+        EngineError::Interrupted(_) => Exit::Interrupted,
+        EngineError::UnknownAttribute { .. } | EngineError::ColumnTwice { .. } => Exit::Config,
+        EngineError::NoRecords => Exit::Input,
+        EngineError::UnknownVehicle { .. } => Exit::Usage,
+        EngineError::Internal { .. } => Exit::Internal,
+    }
+}
+
+fn of_state(error: &StateError) -> Exit {
+    match error {
+        StateError::InUse { .. } | StateError::Foreign { .. } => Exit::Conflict,
+        StateError::Version { .. }
+        | StateError::Damaged { .. }
+        | StateError::OtherInput { .. }
+        | StateError::FileChanged { .. }
+        | StateError::FileNeeded { .. }
+        | StateError::AsOfBack { .. }
+        | StateError::HistoriesGone { .. } => Exit::Input,
+        StateError::Io { source, .. } => of_writing(source),
+        StateError::Write(error) => of_write(error),
+    }
+}
+
+fn of_fleet(error: &FleetError) -> Exit {
+    match error {
+        FleetError::Dictionary { .. } | FleetError::NoDictionary { .. } => Exit::Config,
+        FleetError::MissingColumn { .. }
+        | FleetError::WrongType { .. }
+        | FleetError::MixedIds { .. }
+        | FleetError::IdOutOfRange { .. }
+        | FleetError::Lakehouse { .. }
+        | FleetError::NoFiles { .. }
+        | FleetError::BadPath { .. }
+        | FleetError::Unreadable { .. }
+        | FleetError::Changed { .. }
+        | FleetError::PartitionValue { .. } => Exit::Input,
+        FleetError::TooMany { .. } | FleetError::Memory { .. } => Exit::Limit,
+        FleetError::Io { source, .. } if is_full(source) => Exit::Limit,
+        FleetError::Io { .. } => Exit::Input,
+        FleetError::Interrupted(_) => Exit::Interrupted,
+        FleetError::Sink(error) => of_sink(error.as_ref()),
+        FleetError::Internal { .. } => Exit::Internal,
+    }
+}
+
+/// A consumer's error comes through the reader without its type.
+fn of_sink(error: &(dyn Error + Send + Sync + 'static)) -> Exit {
+    if let Some(error) = error.downcast_ref::<EngineError>() {
+        of_engine(error)
+    } else if let Some(error) = error.downcast_ref::<BackendError>() {
+        of_backend(error)
+    } else if let Some(error) = error.downcast_ref::<WriteError>() {
+        of_write(error)
+    } else {
+        Exit::Internal
+    }
+}
+
+/// Every fault of a model is the model's, also where its file is not there.
+fn of_model(_: &ModelError) -> Exit {
+    Exit::Config
 }
 
 fn of_backend(error: &BackendError) -> Exit {
@@ -81,20 +193,52 @@ fn of_backend(error: &BackendError) -> Exit {
     }
 }
 
+fn of_synth(error: &SynthError) -> Exit {
+    match error {
+        SynthError::Option { .. } | SynthError::UnknownZone { .. } => Exit::Usage,
+        SynthError::NoChannel { .. } => Exit::Config,
+        SynthError::Model(error) => of_model(error),
+        SynthError::Write(error) => of_write(error),
+        SynthError::Interrupted(_) => Exit::Interrupted,
+        SynthError::Climate { .. } | SynthError::Table { .. } | SynthError::Json(_) => Exit::Internal,
+    }
+}
+
+fn of_write(error: &WriteError) -> Exit {
+    match error {
+        WriteError::Conflict { .. } | WriteError::InUse { .. } | WriteError::InvalidPath { .. } => Exit::Conflict,
+        WriteError::Full { .. } => Exit::Limit,
+        WriteError::Io { source, .. } => of_writing(source),
+        WriteError::Parquet { source, .. } => {
+            source.source().and_then(|source| source.downcast_ref::<io::Error>()).map_or(Exit::Internal, of_writing)
+        }
+        WriteError::NoColumn { .. }
+        | WriteError::Json { .. }
+        | WriteError::Misaligned { .. }
+        | WriteError::OtherSchema { .. }
+        | WriteError::UnhashableType { .. } => Exit::Internal,
+    }
+}
+
+fn of_writing(source: &io::Error) -> Exit {
+    if is_full(source) { Exit::Limit } else { Exit::Conflict }
+}
+
+fn is_full(source: &io::Error) -> bool {
+    matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
+}
+
 /// What to do about an error, where the error does not say so itself.
 pub fn hint(error: &CliError) -> Option<String> {
-    let text = match error {
-        CliError::Backend(BackendError::NoDevice { .. }) => {
+    let text = match (error, of(error)) {
+        (CliError::Panicked { .. }, _) => {
+            "this is a mistake in fleetwear, not in your data: please report it with the command and the message above"
+        }
+        (CliError::Usage { .. } | CliError::Synth(_), Exit::Usage) => "`--help` after the command says what it takes",
+        (_, Exit::Device) => {
             "`fleetwear devices` lists the adapters; `--backend cpu` gives the same result without one"
         }
-        CliError::Backend(BackendError::Gate(_)) => {
-            "this is a mistake in fleetwear, not in your data: please report it with the command and the message above"
-        }
-        CliError::Backend(_) => "`--backend cpu` gives the same result without the device",
-        CliError::Panicked { .. } => {
-            "this is a mistake in fleetwear, not in your data: please report it with the command and the message above"
-        }
-        CliError::Interrupted(_) | CliError::Signals { .. } => return None,
+        _ => return None,
     };
     Some(text.to_owned())
 }

@@ -4,16 +4,24 @@
 //! the command prints the report. stdout carries data, stderr everything else. [`exit`] alone knows exit codes and
 //! hints, [`signals`] what Ctrl-C and SIGTERM do, [`words`] the two languages.
 
+mod account;
 pub mod args;
+mod bench;
 mod check;
 mod console;
+mod demo;
 mod devices;
 pub mod exit;
+mod init;
+mod inspect;
 mod progress;
+mod score;
 mod signals;
+mod synth;
 mod table;
 mod values;
 mod words;
+mod worst;
 
 use std::process::ExitCode;
 
@@ -48,7 +56,13 @@ pub fn main() -> ExitCode {
 fn run(command: Command, console: &Console) -> Result<Exit, CliError> {
     signals::listen()?;
     match command {
+        Command::Demo(args) => demo::run(args, console),
+        Command::Init(args) => init::run(&args, console),
         Command::Check(args) => check::run(args, console),
+        Command::Synth(args) => synth::run(args, console),
+        Command::Score(args) => score::run(args, console),
+        Command::Bench(args) => bench::run(args, console),
         Command::Devices => devices::run(console),
+        Command::Inspect(args) => inspect::run(args, console),
     }
 }

@@ -20,6 +20,11 @@ impl Table {
         self.rows.push(cells.into_iter().map(|cell| shown(&cell).replace('\n', "\\n")).collect());
     }
 
+    /// Its rows alone.
+    pub fn lines(&self) -> String {
+        self.text().split_once('\n').map(|(_, rows)| rows.to_owned()).unwrap_or_default()
+    }
+
     /// The table as lines.
     pub fn text(&self) -> String {
         let columns = self.headings.len();
@@ -52,10 +57,10 @@ impl Table {
     }
 }
 
-/// Starts with a digit or a sign and a digit: counts, times, shares, ratios.
+/// A number, perhaps with a sign or a factor before it and a unit behind: counts, times, shares, ratios.
 fn is_number(text: &str) -> bool {
-    text.trim_start_matches(['-', '+', '×', '<', '≥']).trim_start().starts_with(|first: char| first.is_ascii_digit())
-        && !text.contains(|character: char| character == '-' && !text.starts_with('-'))
+    let text = text.trim_start_matches(['×', '<', '≥', ' ']);
+    text.split(' ').next().is_some_and(|number| number.replace(',', "").parse::<f64>().is_ok())
 }
 
 /// A whole number with its thousands apart: `7_855` as "7,855".
@@ -85,6 +90,8 @@ mod tests {
         let mut table = Table::new(&["车辆", "rows"]);
         table.row(["V1".into(), count(1_234_567)]);
         table.row(["a\nb".into(), count(5)]);
+        // A vehicle's id that begins with digits is no number.
+        assert!(!is_number("0FW000915LB200298") && is_number("1.5 ×") && is_number("-40.1") && is_number("12 MiB"));
         assert_eq!(table.text(), "车辆       rows\nV1    1,234,567\na\\nb          5\n");
     }
 

@@ -98,6 +98,27 @@ impl FromStr for MaxBad {
     }
 }
 
+/// A climate zone and how many vehicles of all drive there, relative to the other zones' shares.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ZoneShare {
+    pub zone: String,
+    pub share: f64,
+}
+
+impl FromStr for ZoneShare {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (zone, share) = text.split_once(['=', ':']).unwrap_or((text, "1"));
+        match share.parse::<f64>() {
+            Ok(share) if share.is_finite() && share > 0.0 && !zone.is_empty() => {
+                Ok(ZoneShare { zone: zone.to_owned(), share })
+            }
+            _ => Err("expected a zone and a share above zero, such as shenyang=2".to_owned()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,6 +154,15 @@ mod tests {
         assert!(!none.exceeded(0, 0) && none.exceeded(1, 1));
         for wrong in ["", "%", "101%", "-1", "-1%", "NaN%", "1.5"] {
             assert!(wrong.parse::<MaxBad>().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn zones() {
+        assert_eq!("shenyang".parse(), Ok(ZoneShare { zone: "shenyang".into(), share: 1.0 }));
+        assert_eq!("shenyang=0.5".parse(), Ok(ZoneShare { zone: "shenyang".into(), share: 0.5 }));
+        for wrong in ["", "=1", "shenyang=", "shenyang=0", "shenyang=-1", "shenyang=inf"] {
+            assert!(wrong.parse::<ZoneShare>().is_err(), "{wrong:?}");
         }
     }
 }

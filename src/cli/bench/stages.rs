@@ -1,0 +1,209 @@
+//! The stages of scoring, each run apart on the same data, and all of them together.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::kernel::{self, Columns};
+use super::recipe::{Recipe, RecipeError};
+use super::sample::Sample;
+use crate::backend::Choice;
+use crate::cli::exit::CliError;
+use crate::engine::plan::CHUNK_ROWS;
+use crate::engine::{self, EngineError, ScorePlan};
+use crate::fleet::chunk::{Chunk, Order};
+use crate::fleet::dataset::Dataset;
+use crate::fleet::scan::{ChunkSink, ScanRequest, SinkError, scan};
+use crate::fleet::writer::WriteError;
+use crate::model::compile::compile;
+use crate::model::compiled::CompiledModel;
+use crate::model::spec::Model;
+use crate::run::{Control, Event};
+
+/// What is measured, and on what.
+pub struct Bench<'a> {
+    pub recipe: &'a Recipe,
+    pub choice: Choice,
+    pub device: Option<&'a str>,
+    pub threads: usize,
+    pub memory_limit_bytes: usize,
+}
+
+/// One stage over all runs.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Stage {
+    pub rows: u64,
+    /// Bytes that the stage reads; 0 where nobody counts them.
+    pub bytes: u64,
+    #[serde(flatten)]
+    pub sample: Sample,
+}
+
+/// Everything that was measured.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Measured {
+    /// In the order of the work.
+    pub stages: Vec<(&'static str, Stage)>,
+    /// What ran the kernel, alone and in the whole job.
+    pub device: String,
+    /// Of the scores: the same in every run.
+    pub content_hash: String,
+}
+
+impl Measured {
+    fn add(&mut self, name: &'static str, rows: u64, bytes: u64, seconds: f64) {
+        let at = self.stages.iter().position(|(known, _)| *known == name).unwrap_or_else(|| {
+            self.stages.push((name, Stage { rows, bytes, sample: Sample::default() }));
+            self.stages.len() - 1
+        });
+        if let Some((_, stage)) = self.stages.get_mut(at) {
+            stage.sample.push(seconds);
+        }
+    }
+}
+
+impl Bench<'_> {
+    /// Runs everything `warmup + runs` times and keeps the figures of the last `runs`.
+    pub fn measure(&self, warmup: u32, runs: u32, control: &Control) -> Result<Measured, CliError> {
+        control.emit(Event::Stage { name: "bench", total_rows: Some(u64::from(warmup + runs)) });
+        let columns = Columns::read(&self.recipe.histories)?;
+        let mut dataset = Dataset::open(&self.recipe.dataset, self.threads, control)?;
+        dataset.spill_folder = self.scratch()?;
+        let model = Model::load(&self.recipe.model.to_string_lossy())?;
+        let model = compile(&model, &dataset.dictionary.schema())?;
+        let mut measured = Measured::default();
+        for run in 0..warmup + runs {
+            if run == warmup {
+                measured = Measured { content_hash: std::mem::take(&mut measured.content_hash), ..Measured::default() };
+            }
+            self.turn(&columns, &dataset, &model, &mut measured)?;
+            control.emit(Event::Rows(1));
+            control.check()?;
+        }
+        let _ = fs::remove_dir_all(&dataset.spill_folder);
+        Ok(measured)
+    }
+
+    /// A folder beside the data, so that results go to the same disk.
+    fn scratch(&self) -> Result<std::path::PathBuf, RecipeError> {
+        let folder = self.recipe.dataset.with_file_name(format!(".bench-{}", std::process::id()));
+        fs::create_dir_all(&folder).map_err(|source| RecipeError::Io { path: folder.clone(), source })?;
+        Ok(folder)
+    }
+
+    fn turn(
+        &self,
+        columns: &Columns,
+        dataset: &Dataset,
+        model: &CompiledModel,
+        measured: &mut Measured,
+    ) -> Result<(), CliError> {
+        let (rows, bytes) = (self.recipe.rows, self.recipe.bytes);
+        measured.add("read", rows, bytes, read_s(&self.recipe.histories)?);
+        measured.add("decode", rows, bytes, self.decode_s(dataset, model)?);
+        let (seconds, device) = kernel::run(columns, model, self.choice, self.device, self.threads)?;
+        let kernel_rows = columns.rows() as u64;
+        measured.add("kernel", kernel_rows, columns.bytes(), seconds.push_s + seconds.finish_s);
+        measured.add("· push", kernel_rows, columns.bytes(), seconds.push_s);
+        measured.add("· readback", kernel_rows, 0, seconds.finish_s);
+        measured.device = device;
+        let out = dataset.spill_folder.join("scores");
+        let mut plan = ScorePlan::new(self.recipe.dataset.clone(), self.recipe.model.to_string_lossy(), out);
+        plan.backend = self.choice;
+        plan.device = self.device.map(str::to_owned);
+        plan.threads = self.threads;
+        plan.memory_limit_bytes = self.memory_limit_bytes;
+        plan.drivers = false;
+        let began = Instant::now();
+        let report = engine::score(&plan, &Control::silent())?;
+        measured.add("score", rows, bytes, began.elapsed().as_secs_f64());
+        let timings = &report.timings;
+        for (name, time) in [
+            ("· plan", timings.plan),
+            ("· read, decode", timings.read),
+            ("· pack", timings.pack),
+            ("· kernel", timings.kernel),
+            ("· finish", timings.finish),
+            ("· write", timings.write),
+        ] {
+            measured.add(name, rows, 0, time.as_secs_f64());
+        }
+        if !measured.content_hash.is_empty() && measured.content_hash != report.content_hash {
+            return Err(
+                EngineError::Internal { what: "two runs on the same data gave different content".to_owned() }.into()
+            );
+        }
+        measured.content_hash = report.content_hash;
+        fs::remove_dir_all(&plan.out).map_err(|source| {
+            EngineError::Write(WriteError::Io { path: plan.out.clone(), action: "remove", source }).into()
+        })
+    }
+
+    /// Our reader alone: decoded, quantised, indexed, and dropped.
+    fn decode_s(&self, dataset: &Dataset, model: &CompiledModel) -> Result<f64, CliError> {
+        struct Drop(AtomicU64);
+        impl ChunkSink for Drop {
+            fn push(&self, _lane: usize, chunk: &Chunk) -> Result<(), SinkError> {
+                self.0.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+                Ok(())
+            }
+            fn restart(&self) -> Result<(), SinkError> {
+                self.0.store(0, Ordering::Relaxed);
+                Ok(())
+            }
+        }
+        let request = ScanRequest {
+            channels: model.channels.clone(),
+            order: Order::Any,
+            as_of_day: None,
+            threads: self.threads,
+            memory_limit_bytes: self.memory_limit_bytes,
+            chunk_rows: CHUNK_ROWS,
+            reversed: false,
+            shard: None,
+            kind: None,
+            hash_inputs: false,
+            files: None,
+        };
+        let began = Instant::now();
+        let sink = Drop(AtomicU64::new(0));
+        scan(dataset, &request, &Control::silent(), &sink)?;
+        let seconds = began.elapsed().as_secs_f64();
+        match sink.0.into_inner() {
+            rows if rows == self.recipe.rows => Ok(seconds),
+            rows => {
+                Err(EngineError::Internal { what: format!("the reader gave {rows} of {} rows", self.recipe.rows) }
+                    .into())
+            }
+        }
+    }
+}
+
+/// The file's bytes, from disk or the system's cache into memory.
+fn read_s(histories: &Path) -> Result<f64, RecipeError> {
+    let began = Instant::now();
+    let bytes = fs::read(histories).map_err(|source| RecipeError::Io { path: histories.to_path_buf(), source })?;
+    std::hint::black_box(&bytes);
+    Ok(began.elapsed().as_secs_f64())
+}
+
+/// The stages by name, as the exported report holds them.
+pub fn by_name(stages: &[(&'static str, Stage)]) -> BTreeMap<&'static str, serde_json::Value> {
+    let entry = |stage: &Stage| {
+        let median_s = stage.sample.median_s();
+        serde_json::json!({
+            "rows": stage.rows,
+            "bytes": stage.bytes,
+            "seconds": stage.sample.seconds,
+            "median_s": median_s,
+            "spread": stage.sample.spread(),
+            "rows_per_s": stage.rows as f64 / median_s,
+            "bytes_per_s": stage.bytes as f64 / median_s,
+        })
+    };
+    stages.iter().map(|(name, stage)| (*name, entry(stage))).collect()
+}

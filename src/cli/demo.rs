@@ -1,0 +1,81 @@
+//! `fleetwear demo`: a small fleet from nothing to scores, in under a minute, without GPU or network.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::args::DemoArgs;
+use super::console::Console;
+use super::exit::{CliError, Exit};
+use super::progress::with_progress;
+use super::words::Word;
+use super::{check, score, synth, worst};
+use crate::engine::{self, ScorePlan};
+use crate::fleet::check::{CheckPlan, check as check_dataset};
+use crate::fleet::dataset::Dataset;
+use crate::synth::{SynthPlan, generate};
+
+const MODEL: &str = "ev-passenger";
+/// Rows of the table of the most worn parts.
+const WORST: usize = 8;
+
+pub fn run(args: DemoArgs, console: &Console) -> Result<Exit, CliError> {
+    let folder = args.out.clone().unwrap_or_else(free_folder);
+    let (fleet, scores) = (folder.join("fleet"), folder.join("scores"));
+    let threads = args.host.threads();
+    let say = |word: Word| console.note(&format!("— {}", console.word(word)));
+
+    let mut plan = SynthPlan::new(args.vehicles, args.days, args.seed);
+    plan.threads = threads;
+    plan.model = MODEL.to_owned();
+    say(Word::DemoSynth);
+    let made = with_progress(console, |control| generate(&plan, &fleet, control))?;
+
+    say(Word::DemoCheck);
+    let plan = CheckPlan { threads, memory_limit_bytes: args.host.memory_limit.0, as_of_day: None };
+    let checked =
+        with_progress(console, |control| check_dataset(&Dataset::open(&fleet, threads, control)?, &plan, control))?;
+
+    say(Word::DemoScore);
+    let mut plan = ScorePlan::new(fleet.clone(), MODEL, scores.clone());
+    plan.backend = score::choice(&args.compute)?;
+    plan.device = args.compute.device;
+    plan.threads = threads;
+    plan.memory_limit_bytes = args.host.memory_limit.0;
+    let scored = with_progress(console, |control| engine::score(&plan, control))?;
+
+    if console.json() {
+        console.data_json(&json!({
+            "fleet": fleet,
+            "scores": scores,
+            "synth": synth::json(&made, &fleet),
+            "check": checked,
+            "score": scored.manifest,
+        }));
+        return Ok(Exit::Ok);
+    }
+    let heading = |word: Word| format!("\n── {}\n", console.word(word));
+    let mut text = heading(Word::DemoSynth) + &synth::text(&made, &fleet, console);
+    text += &(heading(Word::DemoCheck) + &check::summary(&checked, console));
+    text += &(heading(Word::DemoScore) + &score::summary(&scored, console));
+    text += &(heading(Word::DemoWorst) + &worst::text(&scores, WORST, console)?);
+    text += &(heading(Word::DemoNext) + &next_steps(&fleet, &scores));
+    console.data(&text);
+    Ok(Exit::Ok)
+}
+
+/// `fleetwear-demo`, or with a number behind it if that is taken.
+fn free_folder() -> PathBuf {
+    let name = |number: u32| if number == 1 { "fleetwear-demo".to_owned() } else { format!("fleetwear-demo-{number}") };
+    (1..).map(|number| PathBuf::from(name(number))).find(|folder| !folder.exists()).unwrap_or_default()
+}
+
+fn next_steps(fleet: &Path, scores: &Path) -> String {
+    format!(
+        "fleetwear inspect {MODEL} --data {fleet}\n\
+         fleetwear verify --data {fleet} --model {MODEL}\n\
+         duckdb -c \"SELECT failure_mode, count(*), avg(damage) FROM '{scores}/scores/*.parquet' GROUP BY ALL\"\n",
+        fleet = fleet.display(),
+        scores = scores.display()
+    )
+}
