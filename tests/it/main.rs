@@ -5,6 +5,7 @@ mod dataset;
 mod dictionary;
 mod fleet_files;
 mod model;
+mod mutants;
 mod oracle;
 mod reading;
 mod score;
