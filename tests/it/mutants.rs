@@ -107,7 +107,11 @@ fn check_mutants(seeds: std::ops::Range<u32>) -> Outcomes {
     let toml = folder.path().join("dataset.toml");
     std::fs::write(&toml, DICTIONARY).unwrap();
     let good = good_rows();
-    write_file(&histories.join("good.parquet"), &row_groups(&good, 64), Writing { ids: IdType::Int64, statistics: true });
+    write_file(
+        &histories.join("good.parquet"),
+        &row_groups(&good, 64),
+        Writing { ids: IdType::Int64, statistics: true },
+    );
     let wanted = expected(good, None, IdType::Int64).records;
     let bad = histories.join("mutant.parquet");
     let mut originals = Vec::new();
@@ -193,7 +197,8 @@ fn a_file_that_fails_midway_is_left_out_as_a_whole() {
     let wanted = expected(good, None, IdType::Int64);
     for kind in [None, Some(ScanKind::ByVehicle), Some(ScanKind::ByTime), Some(ScanKind::Spill)] {
         for threads in [1, 4] {
-            let (found, report) = outcome(&toml, &ScanRequest { kind, threads, hash_inputs: true, ..request() }).unwrap();
+            let (found, report) =
+                outcome(&toml, &ScanRequest { kind, threads, hash_inputs: true, ..request() }).unwrap();
             assert_eq!(found, wanted);
             assert_eq!(report.unreadable.len(), 1);
             assert_eq!(report.unreadable[0].path, bad);
