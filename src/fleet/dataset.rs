@@ -67,7 +67,7 @@ impl Dataset {
                 IdTable::for_column(&probe.vehicle_type, first.path(), column)?.kind()
             }
         };
-        let ids = IdTable::new(kind, first.path(), column);
+        let ids = IdTable::new(kind, first.path());
         let mut axis = None;
         for file in &histories {
             let columns = FileColumns::find(file, &dictionary, &[], kind)?;

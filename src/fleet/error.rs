@@ -18,16 +18,9 @@ pub enum FleetError {
     #[error("{}: column {column:?} is of type {got}; {accepted} is accepted here", file.display())]
     WrongType { file: PathBuf, column: String, got: String, accepted: &'static str },
     /// The same column has one type in one file and an incompatible one in another.
-    #[error("{}: vehicle ids in {column:?} are of type {got}, but those of {} ({other_column:?}) are of type {other}; \
+    #[error("{}: vehicle ids in {column:?} are of type {got}, but those of {} are of type {other}; \
              write both as integers or both as text", file.display(), other_file.display())]
-    MixedIds {
-        file: PathBuf,
-        column: String,
-        got: String,
-        other_file: PathBuf,
-        other_column: String,
-        other: &'static str,
-    },
+    MixedIds { file: PathBuf, column: String, got: String, other_file: PathBuf, other: &'static str },
     #[error("{}: vehicle id {got} in column {column:?} is outside {limit}; write such ids as text", file.display())]
     IdOutOfRange { file: PathBuf, column: String, got: String, limit: &'static str },
     #[error("{} is a {format} table: reading its files directly would also read rows deleted long ago; list the \

@@ -59,7 +59,7 @@ impl IdKind {
 pub struct IdTable {
     kind: IdKind,
     /// Where the kind was learned, for messages.
-    origin: (PathBuf, String),
+    origin: PathBuf,
     hasher: DefaultHashBuilder,
     inner: RwLock<Inner>,
 }
@@ -178,20 +178,20 @@ impl IdTable {
     /// An empty table for ids like those of this column.
     pub fn for_column(data_type: &DataType, file: &Path, column: &str) -> Result<Self, FleetError> {
         match IdKind::of(data_type) {
-            Some(kind) => Ok(Self::new(kind, file, column)),
+            Some(kind) => Ok(Self::new(kind, file)),
             None => Err(wrong_type(data_type, file, column)),
         }
     }
 
-    /// An empty table; file and column say in messages where the kind was learned.
-    pub fn new(kind: IdKind, file: &Path, column: &str) -> Self {
+    /// An empty table; the file says in messages where the kind was learned.
+    pub fn new(kind: IdKind, file: &Path) -> Self {
         let ids = match kind {
             IdKind::Integer => Store::Integer(Vec::new()),
             IdKind::Text => Store::Text { bytes: String::new(), ends: Vec::new() },
         };
         Self {
             kind,
-            origin: (file.to_path_buf(), column.to_string()),
+            origin: file.to_path_buf(),
             hasher: DefaultHashBuilder::default(),
             inner: RwLock::new(Inner { ids, table: HashTable::new(), follower: Vec::new() }),
         }
@@ -220,8 +220,7 @@ impl IdTable {
                 file: file.to_path_buf(),
                 column: column.to_string(),
                 got: data_type.to_string(),
-                other_file: self.origin.0.clone(),
-                other_column: self.origin.1.clone(),
+                other_file: self.origin.clone(),
                 other: self.kind.name(),
             }),
             None => Err(wrong_type(data_type, file, column)),

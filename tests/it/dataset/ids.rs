@@ -12,7 +12,7 @@ use fleetwear::fleet::ids::{IdKind, IdTable, NO_VEHICLE};
 use fleetwear::fleet::vehicles::Ids;
 
 fn table(kind: IdKind) -> IdTable {
-    IdTable::new(kind, Path::new("first.parquet"), "vin")
+    IdTable::new(kind, Path::new("first.parquet"))
 }
 
 fn index(table: &IdTable, array: &dyn Array) -> Result<Vec<u32>, FleetError> {
