@@ -10,9 +10,11 @@ pub mod plan;
 pub mod prepare;
 pub mod report;
 pub mod score;
+pub mod verify;
 pub mod write_scores;
 
 pub use error::EngineError;
 pub use plan::ScorePlan;
 pub use report::{ScoreReport, Timings};
 pub use score::score;
+pub use verify::{VerifyPlan, VerifyReport, verify};

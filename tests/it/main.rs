@@ -1,7 +1,9 @@
 //! One binary: every ring of tests that needs more than one room.
 
 mod batches;
+mod buses;
 mod dataset;
+mod determinism;
 mod dictionary;
 mod fleet_files;
 mod model;
@@ -9,5 +11,6 @@ mod mutants;
 mod oracle;
 mod reading;
 mod score;
+mod small_fleet;
 mod tidy;
 mod writer;

@@ -1,0 +1,144 @@
+//! Ring 4: the same data give the same content, on any number of threads, in chunks of any size, from files cut and
+//! ordered in any way, on any backend; and other data do not.
+
+use std::path::Path;
+
+use fleetwear::backend::Choice;
+use fleetwear::engine::{ScorePlan, ScoreReport, VerifyPlan, score, verify};
+use fleetwear::fleet::scan::ScanKind;
+use fleetwear::run::Control;
+
+use crate::small_fleet::{FIRST_DAY, Layout, Order, SmallFleet};
+
+fn plan(folder: &Path, out: &str) -> ScorePlan {
+    let model = folder.join("model.toml").to_string_lossy().into_owned();
+    let mut plan = ScorePlan::new(folder.to_path_buf(), model, folder.join(out));
+    plan.backend = Choice::Cpu;
+    plan.threads = 2;
+    plan.keep = vec!["model".into()];
+    plan
+}
+
+/// Scores a fleet in a fresh folder.
+fn score_of(fleet: &SmallFleet, layout: Layout, change: impl Fn(&mut ScorePlan)) -> ScoreReport {
+    let folder = tempfile::tempdir().unwrap();
+    fleet.write(folder.path(), layout);
+    let mut plan = plan(folder.path(), "out");
+    change(&mut plan);
+    score(&plan, &Control::silent()).unwrap()
+}
+
+/// The bytes of the parts: they hold no trace of how they were made.
+fn part_hashes(report: &ScoreReport) -> Vec<(String, String)> {
+    report.manifest.parts.iter().map(|part| (part.path.clone(), part.blake3.clone())).collect()
+}
+
+#[test]
+fn threads_chunks_files_and_order_do_not_matter() {
+    for text_ids in [true, false] {
+        let fleet = SmallFleet { text_ids, ..SmallFleet::new(60) };
+        let first = score_of(&fleet, Layout::ByVehicle(1), |plan| plan.threads = 1);
+        assert_eq!((first.vehicles, first.rows, first.scan_kind), (60, 180, ScanKind::ByVehicle));
+        assert_eq!(first.account.scored as usize, fleet.days.len());
+        let layouts = [Layout::ByVehicle(3), Layout::ByDay(1), Layout::ByDay(30), Layout::Shuffled(2)];
+        for (index, layout) in layouts.into_iter().enumerate() {
+            for (threads, chunk_rows, reversed) in
+                [(1, 1, false), (2, 1_000, true), (8, 65_536, false), (3, 7_919, true)]
+            {
+                // Chunks of one row are slow; one layout shows them.
+                if chunk_rows == 1 && index > 0 {
+                    continue;
+                }
+                let report = score_of(&fleet, layout, |plan| {
+                    (plan.threads, plan.chunk_rows, plan.reversed) = (threads, chunk_rows, reversed);
+                });
+                let way = format!("{layout:?}, {threads} threads, chunks of {chunk_rows}, reversed {reversed}");
+                assert_eq!(report.content_hash, first.content_hash, "{way}");
+                assert_eq!(part_hashes(&report), part_hashes(&first), "{way}");
+            }
+        }
+    }
+}
+
+#[test]
+fn other_data_have_another_hash() {
+    let fleet = SmallFleet::new(40);
+    let layout = Layout::ByVehicle(2);
+    let hash = |fleet: &SmallFleet| score_of(fleet, layout, |_| ()).content_hash;
+    let first = hash(&fleet);
+    assert_eq!(hash(&fleet), first);
+
+    let mut other = fleet.clone();
+    let distance = &mut other.days[1234].distance;
+    *distance = if *distance > 400 { *distance - 1 } else { *distance + 1 };
+    assert_ne!(hash(&other), first, "one record differs by half a kilometre");
+
+    let mut other = fleet.clone();
+    let order = other.orders.iter().position(|order| {
+        order.kind == "R"
+            && order.component == "brake_pad"
+            && order.vehicle < fleet.listed
+            && order.day < FIRST_DAY + 150
+    });
+    other.orders[order.unwrap()].day += 1;
+    assert_ne!(hash(&other), first, "a replacement is a day later");
+
+    let mut other = fleet.clone();
+    other.days.pop();
+    assert_ne!(hash(&other), first, "a record is missing");
+
+    let mut other = fleet;
+    other.listed -= 1;
+    assert_ne!(hash(&other), first, "a vehicle is not listed");
+}
+
+#[test]
+fn as_of_leaves_out_what_came_later() {
+    let fleet = SmallFleet::new(30);
+    let day = FIRST_DAY + 120;
+    let early = score_of(&fleet, Layout::ByVehicle(1), |plan| plan.as_of_day = Some(day));
+    let mut cut = fleet.clone();
+    cut.days.retain(|record| record.day <= day);
+    cut.orders.retain(|order| order.day <= day);
+    let alone = score_of(&cut, Layout::ByDay(7), |plan| plan.as_of_day = Some(day));
+    assert_eq!(early.content_hash, alone.content_hash);
+    assert_eq!(early.manifest.as_of.as_deref(), Some("2022-05-09"));
+    assert_eq!(early.account.scored as usize, cut.days.len());
+
+    // Without a day the latest record's is taken, and named it gives the same.
+    let latest = score_of(&fleet, Layout::Shuffled(3), |_| ());
+    assert_eq!(latest.as_of_day, fleet.days.iter().map(|record| record.day).max().unwrap());
+    let named = score_of(&fleet, Layout::Shuffled(3), |plan| plan.as_of_day = Some(latest.as_of_day));
+    assert_eq!(named.content_hash, latest.content_hash);
+    assert_ne!(early.content_hash, latest.content_hash);
+}
+
+#[test]
+fn verify_makes_all_runs_and_agrees() {
+    let folder = tempfile::tempdir().unwrap();
+    let fleet = SmallFleet::new(50);
+    let model = fleet.write(folder.path(), Layout::ByVehicle(2));
+    let plan = VerifyPlan {
+        data: folder.path().to_path_buf(),
+        model: model.to_string_lossy().into_owned(),
+        backend: Choice::Cpu,
+        device: None,
+        threads: 2,
+        memory_limit_bytes: 256 << 20,
+        as_of_day: None,
+    };
+    let report = verify(&plan, &Control::silent()).unwrap();
+    assert_eq!(report.difference, None);
+    assert_eq!((report.runs.len(), report.skipped.len(), report.vehicles, report.rows), (8, 1, 50, 150));
+    let hash = score_of(&fleet, Layout::ByDay(5), |plan| plan.keep.clear()).content_hash;
+    assert!(report.runs.iter().all(|run| run.content_hash == hash));
+}
+
+#[test]
+fn an_order_of_a_vehicle_that_has_no_records() {
+    let mut fleet = SmallFleet::new(20);
+    fleet.days.retain(|record| record.vehicle != 3);
+    fleet.orders.push(Order { vehicle: 3, component: "brake_pad", position: None, kind: "R", day: FIRST_DAY + 10 });
+    let report = score_of(&fleet, Layout::ByVehicle(1), |_| ());
+    assert_eq!((report.vehicles, report.rows), (20, 60));
+}
