@@ -124,3 +124,75 @@ fn log2_two_arms(optimum: f64, cold: f64, hot: f64, x: f64) -> f64 {
     let sum = hot * libm::exp(cold_arm - larger) + cold * libm::exp(hot_arm - larger);
     libm::log2(sum / (cold + hot)) + larger * LOG2_E
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ratio(curve: &Curve, x: f64) -> f64 {
+        libm::exp2(curve.log2_ratio(x, 1e-9))
+    }
+
+    fn near(got: f64, wanted: f64) {
+        assert!((got / wanted - 1.0).abs() < 1e-9, "got {got}, wanted {wanted}");
+    }
+
+    #[test]
+    fn arrhenius_agrees_with_published_acceleration_factors() {
+        // Peck's table of a hygrothermal test against 25 degC, humidity apart: 45 degC at 0.79 eV.
+        let curve = Curve::Arrhenius { theta_k: 0.79 / BOLTZMANN_EV_PER_K, reference: 25.0, kelvin: false };
+        near(ratio(&curve, 45.0), libm::exp(0.79 / BOLTZMANN_EV_PER_K * (1.0 / 298.15 - 1.0 / 318.15)));
+        assert!((BOLTZMANN_EV_PER_K - 8.617_333_262e-5).abs() < 1e-14);
+        assert!((GAS_CONSTANT_KJ_PER_MOL_K - 8.314_462_618e-3).abs() < 1e-12);
+        // One electronvolt a molecule is 96.485 kJ/mol.
+        near(1.0 / BOLTZMANN_EV_PER_K, 96.485_332_123_310_0 / GAS_CONSTANT_KJ_PER_MOL_K);
+        let kelvin = Curve::Arrhenius { theta_k: 9000.0, reference: 298.15, kelvin: true };
+        near(ratio(&kelvin, 318.15), libm::exp(9000.0 * (1.0 / 298.15 - 1.0 / 318.15)));
+        assert!(curve.log2_ratio(-273.15, 0.0).is_nan(), "nothing is colder than absolute zero");
+    }
+
+    #[test]
+    fn a_power_is_undefined_at_zero_with_a_negative_exponent() {
+        let curve = |exponent: f64| Curve::Power { exponent, reference: 40.0 };
+        near(ratio(&curve(1.5), 80.0), 2.0 * libm::sqrt(2.0));
+        assert!(!curve(-1.0).log2_ratio(0.0, 0.0).is_finite());
+        assert!(!curve(1.5).log2_ratio(-1.0, 0.0).is_finite());
+    }
+
+    #[test]
+    fn the_two_armed_curve_is_least_at_its_optimum_and_survives_steep_arms() {
+        let curve = Curve::UShape { optimum: 25.0, cold: 0.06, hot: 0.03, reference: 25.0 };
+        assert_eq!(curve.log2_ratio(25.0, 0.0), 0.0);
+        assert!(ratio(&curve, 24.9) > 1.0 && ratio(&curve, 25.1) > 1.0);
+        near(ratio(&curve, 35.0), (0.03 * libm::exp(-0.6) + 0.06 * libm::exp(0.3)) / 0.09);
+        let steep = Curve::UShape { optimum: 0.0, cold: 100.0, hot: 100.0, reference: 0.0 };
+        assert!(steep.log2_ratio(1000.0, 0.0).is_finite());
+    }
+
+    #[test]
+    fn pieces_meet_at_their_points_and_stay_flat_beyond() {
+        let curve = Curve::Piecewise { points: vec![(0.0, 1.0), (10.0, 4.0), (20.0, 2.0)], reference: 0.0 };
+        for (x, wanted) in
+            [(-5.0, 1.0), (0.0, 1.0), (5.0, 2.0), (10.0, 4.0), (15.0, libm::sqrt(8.0)), (20.0, 2.0), (90.0, 2.0)]
+        {
+            near(ratio(&curve, x), wanted);
+        }
+        let single = Curve::Piecewise { points: vec![(3.0, 7.0)], reference: 0.0 };
+        near(ratio(&single, 50.0), 1.0);
+    }
+
+    #[test]
+    fn an_edge_belongs_to_the_bin_above_whatever_rounding_does() {
+        let curve = Curve::Table { edges: vec![5.0, 10.0], ratios: vec![1.0, 2.0, 4.0], reference: 0.0 };
+        for (x, wanted) in [(4.9, 1.0), (5.0 - 1e-12, 2.0), (5.0, 2.0), (9.9, 2.0), (10.0 - 1e-12, 4.0), (99.0, 4.0)] {
+            near(ratio(&curve, x), wanted);
+        }
+    }
+
+    #[test]
+    fn a_logistic_step_is_half_done_at_its_midpoint() {
+        let curve = Curve::Logistic { low: 1.0, high: 3.0, midpoint: 50.0, width: 2.0, reference: 0.0 };
+        near(ratio(&curve, 50.0), 2.0 / (1.0 + 2.0 / (1.0 + libm::exp(25.0))));
+        near(ratio(&curve, 1e6), 3.0 / (1.0 + 2.0 / (1.0 + libm::exp(25.0))));
+    }
+}

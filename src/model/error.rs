@@ -79,6 +79,10 @@ pub enum ModelError {
     )]
     TooSlow { place: Box<Place>, octaves: f64 },
     #[error(
+        "{place}: even its largest rate is 2^{octaves:.0} lives a record, below the kernel's step of 2^-48, so its clock would never move; correct characteristic_life or its unit"
+    )]
+    NeverMoves { place: Box<Place>, octaves: f64 },
+    #[error(
         "{place}: more than {limit} different interactions among eight mechanisms that share a table; merge interactions with the same conditions or drop some"
     )]
     TooManyInteractions { place: Box<Place>, limit: usize },

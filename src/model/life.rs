@@ -53,10 +53,10 @@ pub fn damage_at_hazard(hazard: f64, weibull_shape: f64) -> f64 {
     libm::pow(hazard, 1.0 / weibull_shape)
 }
 
-/// A draw from the unit exponential law from 64 random bits: -ln of the midpoint of one of 2^53 equal steps, so
-/// never zero and never infinite.
+/// A draw from the unit exponential law from 64 random bits: -ln of the midpoint of one of 2^52 equal steps, each of
+/// which f64 holds exactly, so never zero and never infinite.
 pub fn exponential_draw(random_bits: u64) -> f64 {
-    let uniform = ((random_bits >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
+    let uniform = ((random_bits >> 12) as f64 + 0.5) / (1u64 << 52) as f64;
     -libm::log(uniform)
 }
 

@@ -90,3 +90,40 @@ pub fn anode_potential_v(soc_pct: f64) -> f64 {
         - 0.6875 * libm::tanh((lithiation + 0.0117) / 0.0529)
         - 0.0175 * libm::tanh((lithiation - 0.5692) / 0.0875)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_anode_of_a_full_cell_is_lower_than_that_of_an_empty_one() {
+        // Plateaus of graphite: about 0.21 V dilute, 0.12 V in the middle, 0.09 V nearly full.
+        for (soc_pct, wanted_v) in [(12.3, 0.21359), (50.0, 0.12330), (60.0, 0.11887), (90.0, 0.08818)] {
+            assert!((anode_potential_v(soc_pct) - wanted_v).abs() < 1e-5, "{soc_pct} %");
+        }
+    }
+
+    #[test]
+    fn calendar_ageing_grows_with_heat_and_charge() {
+        let surface =
+            Surface::ArrheniusAnode { theta_k: 5210.0, slope_k_per_v: 3560.0, bins: [1, 1], reference: [20.0, 60.0] };
+        let log2 = |at| surface.log2_ratio(at, [0.0; 2]);
+        assert_eq!(log2([20.0, 60.0]), 0.0);
+        assert!(log2([35.0, 60.0]) > 1.0 && log2([20.0, 90.0]) > log2([20.0, 30.0]));
+        assert!(log2([-273.15, 60.0]).is_nan());
+    }
+
+    #[test]
+    fn a_plane_that_turns_negative_is_not_finite() {
+        let surface = Surface::Plane {
+            intercept: 1.0,
+            slope_a: -0.1,
+            slope_b: 0.0,
+            exponent: 1.2,
+            bins: [1, 1],
+            reference: [0.0; 2],
+        };
+        assert!(surface.log2_ratio([5.0, 0.0], [0.0; 2]).is_finite());
+        assert!(!surface.log2_ratio([11.0, 0.0], [0.0; 2]).is_finite());
+    }
+}

@@ -7,7 +7,8 @@
 pub const GROUP_LANES: usize = 8;
 /// Interactions of a group: bits of a `u32` mask.
 pub const GROUP_INTERACTIONS: usize = 32;
-/// Entry of a lane without a mechanism, and of an exposure of zero: the increment underflows to zero.
+/// Base of a lane without a mechanism: the increment underflows to zero. (An exposure of zero has an entry 96 octaves
+/// below its input's largest, which underflows for the same reason.)
 pub const FLOOR_Q18: i32 = -(96 << crate::fixed::exp2::LOG2_BITS);
 
 /// One lane a mechanism.
@@ -45,7 +46,8 @@ pub struct GroupInput {
     /// channel hold, or where interaction `b` does not ask. `None`: no interaction of the group asks.
     pub masks: Option<Vec<u32>>,
     /// What is summed per vehicle to explain its rate, one row a code: the log2 ratio of a term in 2^-18, the code
-    /// itself (plus [`crate::model::channel::Channel::first`]) for an exposure, 0 for "not available".
+    /// itself (plus [`crate::model::channel::Channel::first`] where that keeps it within the bound) for an exposure, 0
+    /// for "not available". At most 2^24 in magnitude, so 64 of them fit an `i32`.
     pub driver_rows: Vec<Lanes>,
 }
 

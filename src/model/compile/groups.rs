@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use super::Dataset;
 use super::columns::{Column, InputKey};
 use super::masks::{Bit, channel_masks};
-use crate::fixed::exp2::LOG2_BITS;
+use crate::fixed::exp2::{CLOCK_BITS, LOG2_BITS};
 use crate::model::compiled::{CompiledExposure, CompiledMechanism, Driver, DriverKind};
 use crate::model::error::ModelError;
 use crate::model::spec::Mechanism;
@@ -163,6 +163,10 @@ fn prove(group: &GroupTables, lane: usize, mechanism: &Mechanism) -> Result<(), 
     let octaves = |sum_q18: i64| sum_q18 as f64 / (1i64 << LOG2_BITS) as f64;
     if most >= TOP_OCTAVES << LOG2_BITS || above >= i64::from(i32::MAX) {
         return Err(ModelError::TooFast { place: place(), octaves: octaves(most), limit: TOP_OCTAVES as u32 });
+    }
+    if most < -(i64::from(CLOCK_BITS) << LOG2_BITS) {
+        let place = Box::new(mechanism.places.of("characteristic_life"));
+        return Err(ModelError::NeverMoves { place, octaves: octaves(most) });
     }
     if least <= i64::from(i32::MIN) || below_zero <= i64::from(i32::MIN) {
         return Err(ModelError::TooSlow { place: place(), octaves: octaves(least) });

@@ -1,0 +1,110 @@
+//! What kernels rely on: the stated bounds of all tables.
+
+use fleetwear::model::channel::{Channel, PeriodLength, Schema};
+use fleetwear::model::compile::compile;
+use fleetwear::model::compiled::{CompiledModel, DriverKind};
+use fleetwear::model::shipped::{SHIPPED, standard_schema};
+use fleetwear::model::spec::Model;
+use fleetwear::model::tables::{GROUP_LANES, TableInput};
+
+use super::GOOD;
+
+/// The stated bounds of all tables.
+fn check_bounds(model: &CompiledModel) {
+    for (rows, input) in model.tables.input_rows.iter().zip(&model.inputs) {
+        if matches!(input, TableInput::Pair { .. }) {
+            assert!(*rows <= 4096);
+        }
+    }
+    for group in &model.tables.groups {
+        for lane in 0..GROUP_LANES {
+            let (mut most, mut least) = (i64::from(group.base_q18[lane]), i64::from(group.base_q18[lane]));
+            for input in &group.inputs {
+                assert_eq!(input.rows_q18.len(), model.tables.input_rows[input.input] as usize);
+                assert_eq!(input.driver_rows.len(), input.rows_q18.len());
+                let entries = || input.rows_q18.iter().map(|row| i64::from(row[lane]));
+                let (low, high) = (entries().min().unwrap(), entries().max().unwrap());
+                assert!(high - low <= 96 << 18);
+                assert!(input.driver_rows.iter().all(|row| row[lane].unsigned_abs() <= 1 << 24));
+                most += high;
+                least += low;
+            }
+            assert!(most < 16 << 18);
+            assert!(least > i64::from(i32::MIN));
+        }
+        assert!(group.interactions_q18.len() <= 32);
+        let positions: Vec<usize> = group.inputs.iter().map(|input| input.input).collect();
+        assert!(positions.is_sorted());
+    }
+}
+
+#[test]
+fn bounds_hold_even_for_steep_curves() {
+    for (name, _) in SHIPPED {
+        check_bounds(&compile(&Model::load(name).unwrap(), &standard_schema()).unwrap());
+    }
+    // 1,500 km against a reference of 1 to the 20th power: entries 200 octaves apart, cut to 96.
+    let steep = GOOD.replace(
+        "{ channel = \"motor_load_pct\", curve = \"power\", exponent = 1.5, reference = 40.0, floor = 5.0 }",
+        "{ channel = \"distance_km\", curve = \"power\", exponent = 20, reference = 1500, floor = 0.1 }",
+    );
+    let compiled = compile(&Model::parse(&steep, "steep.toml").unwrap(), &standard_schema()).unwrap();
+    check_bounds(&compiled);
+    let position = compiled.channel_names.iter().position(|name| name == "distance_km").unwrap();
+    let input = compiled.tables.groups[0].inputs.iter().find(|input| input.input == position).unwrap();
+    assert_eq!(input.rows_q18[1][0], -(96 << 18), "0.1 km lies 277 octaves below 1,500 km");
+}
+
+#[test]
+fn exposures_far_from_zero_keep_driver_rows_small() {
+    let far = Channel {
+        name: "odometer".into(),
+        unit: "km".into(),
+        factor: 0.001,
+        offset: 0.0,
+        first: 20_000_000,
+        codes: 60_000,
+    };
+    let schema = Schema { channels: vec![far], period_length: PeriodLength::Constant(1.0), attributes: vec![] };
+    let text = "[model]\nname='m'\nversion='1'\n[[failure_mode]]\nid='a'\ncomponent='a'\nweibull_shape=1\n[[failure_mode.mechanism]]\nid='m'\nexposure='odometer'\ncharacteristic_life=1e9\n";
+    let compiled = compile(&Model::parse(text, "far.toml").unwrap(), &schema).unwrap();
+    check_bounds(&compiled);
+    match compiled.drivers[0].kind {
+        DriverKind::Exposure { offset, factor } => {
+            let raw = compiled.tables.groups[0].inputs[0].driver_rows[7][0];
+            assert_eq!(offset + factor * f64::from(raw), schema.channels[0].value(7));
+        }
+        kind => panic!("{kind:?}"),
+    }
+}
+
+#[test]
+fn hostile_channels_do_not_panic() {
+    let model = Model::parse(GOOD, "good.toml").unwrap();
+    for (factor, offset, first, codes) in [
+        (0.1, 0.0, 0, 0),
+        (0.0, 5.0, 0, 10),
+        (f64::NAN, 0.0, 0, 10),
+        (f64::INFINITY, 0.0, 0, 3),
+        (-1.0, 50.0, 0, 40),
+        (1e300, 1e300, i64::MAX, 65_535),
+    ] {
+        let mut schema = standard_schema();
+        for channel in &mut schema.channels {
+            (channel.factor, channel.offset, channel.first, channel.codes) = (factor, offset, first, codes);
+        }
+        // Accepted or refused, in words.
+        if let Err(error) = compile(&model, &schema) {
+            assert!(error.to_string().starts_with("good.toml:"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn masks_follow_the_attributes() {
+    let compiled = compile(&Model::parse(GOOD, "good.toml").unwrap(), &standard_schema()).unwrap();
+    assert_eq!(compiled.attributes(), ["model"]);
+    assert_eq!(compiled.masks(&|_| Some("M2")), [1]);
+    assert_eq!(compiled.masks(&|_| Some("M1")), [0]);
+    assert_eq!(compiled.masks(&|_| None), [0]);
+}
