@@ -5,6 +5,7 @@
 
 pub mod accumulate;
 pub mod error;
+pub mod inspect;
 pub mod night;
 pub mod plan;
 pub mod prepare;
@@ -14,6 +15,7 @@ pub mod verify;
 pub mod write_scores;
 
 pub use error::EngineError;
+pub use inspect::{InspectPlan, Inspection, inspect_vehicle};
 pub use plan::ScorePlan;
 pub use report::{ScoreReport, Timings};
 pub use score::score;

@@ -41,7 +41,7 @@ impl FleetSums {
             (Ids::Integer(_), Ids::Text(_)) | (Ids::Text(_), Ids::Integer(_)) => return Err(MergeError::IdTypes),
         };
         let slots_before = self.tally.slots.len();
-        let columns = |values: usize, things: usize| if things == 0 { 0 } else { values / things };
+        let columns = |values: usize, things: usize| values.checked_div(things).unwrap_or(0);
         let mechanisms = columns(self.damage.clocks_q48.len(), slots_before)
             .max(columns(other.damage.clocks_q48.len(), other.tally.slots.len()));
         let words = columns(self.damage.capped.len(), slots_before)

@@ -142,3 +142,48 @@ fn an_order_of_a_vehicle_that_has_no_records() {
     let report = score_of(&fleet, Layout::ByVehicle(1), |_| ());
     assert_eq!((report.vehicles, report.rows), (20, 60));
 }
+
+#[test]
+fn an_inspected_vehicle_has_the_clocks_of_its_scores() {
+    use arrow::array::{Array, AsArray};
+    use arrow::datatypes::{Float64Type, Int64Type};
+    use fleetwear::engine::{EngineError, InspectPlan, inspect_vehicle};
+    let folder = tempfile::tempdir().unwrap();
+    let fleet = SmallFleet::new(20);
+    let model = fleet.write(folder.path(), Layout::ByDay(9));
+    let mut plan = plan(folder.path(), "out");
+    plan.as_of_day = Some(FIRST_DAY + 150);
+    let report = score(&plan, &Control::silent()).unwrap();
+    let part = std::fs::File::open(report.out.join("scores/part-00000.parquet")).unwrap();
+    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(part).unwrap();
+    let batch = reader.with_batch_size(100).build().unwrap().next().unwrap().unwrap();
+    assert_eq!(batch.num_rows(), 60);
+
+    let inspect = |vehicle: &str| {
+        let plan = InspectPlan {
+            data: folder.path().to_path_buf(),
+            model: model.to_string_lossy().into_owned(),
+            vehicle: vehicle.to_owned(),
+            threads: 2,
+            memory_limit_bytes: 256 << 20,
+            as_of_day: Some(FIRST_DAY + 150),
+        };
+        inspect_vehicle(&plan, &Control::silent())
+    };
+    let ids = batch.column(0).as_string::<i32>();
+    let clocks = batch.column_by_name("clocks").unwrap().as_list::<i32>();
+    let damage = batch.column_by_name("damage").unwrap().as_primitive::<Float64Type>();
+    for first in (0..60).step_by(3) {
+        let inspection = inspect(ids.value(first)).unwrap();
+        assert_eq!(inspection.parts.len(), 3);
+        for (row, part) in (first..).zip(&inspection.parts) {
+            let of_row = clocks.value(row);
+            let of_row = of_row.as_struct().column(1).as_primitive::<Int64Type>().values().to_vec();
+            let inspected: Vec<i64> = part.mechanisms.iter().map(|mechanism| mechanism.clock_q48 as i64).collect();
+            assert_eq!(inspected, of_row, "vehicle {}, row {row}", ids.value(row));
+            assert_eq!(part.damage, damage.value(row));
+        }
+    }
+    assert_eq!(clocks.null_count(), 0);
+    assert!(matches!(inspect("VIN-nobody"), Err(EngineError::UnknownVehicle { .. })));
+}
