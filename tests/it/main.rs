@@ -5,9 +5,11 @@
 
 mod batches;
 mod buses;
+mod cli;
 mod dataset;
 mod determinism;
 mod dictionary;
+mod faults;
 mod fleet_files;
 mod model;
 mod mutants;

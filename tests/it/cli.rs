@@ -1,0 +1,118 @@
+//! The command line as a user meets it: help, languages, JSON, pipes, and the demo from nothing to scores.
+
+use std::path::Path;
+use std::process::Command;
+
+fn fleetwear(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let binary = assert_cmd::cargo::cargo_bin!("fleetwear");
+    let output = Command::new(binary).args(arguments).current_dir(folder).env("NO_COLOR", "1").output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn every_command_has_help_with_examples() {
+    let here = tempfile::tempdir().unwrap();
+    let (code, help, stderr) = fleetwear(here.path(), &["--help"]);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    assert!(help.contains("Exit codes: 0 ok") && !help.contains('\u{1b}'), "{help}");
+    let commands: Vec<&str> = help
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|command| *command != "help")
+        .collect();
+    assert!(commands.len() >= 8, "{commands:?}");
+    for command in commands {
+        let (code, help, _) = fleetwear(here.path(), &[command, "--help"]);
+        assert_eq!(code, Some(0), "{command}");
+        assert!(help.contains("Examples:\n") && help.contains(&format!("  fleetwear {command}")), "{help}");
+    }
+}
+
+#[test]
+fn the_demo_runs_from_nothing_to_scores() {
+    let here = tempfile::tempdir().unwrap();
+    let small = ["demo", "--vehicles", "100", "--days", "120", "--threads", "2", "--backend", "cpu"];
+    let (code, english, stderr) = fleetwear(here.path(), &small);
+    assert_eq!(code, Some(0), "{stderr}");
+    for words in ["most worn parts", "content hash", "kernel", "fleetwear-demo/scores", "scored"] {
+        assert!(english.contains(words), "no {words:?} in {english}");
+    }
+    let (code, chinese, stderr) = fleetwear(here.path(), &[&small[..], &["--lang", "zh"]].concat());
+    assert_eq!(code, Some(0), "{stderr}");
+    for words in ["磨损最重的部件", "内容哈希", "fleetwear-demo-2/scores", "tyre_wear"] {
+        assert!(chinese.contains(words), "no {words:?} in {chinese}");
+    }
+    // The same fleet gives the same content, whatever the language and the folder.
+    let hashes = |text: &str| -> Vec<String> {
+        text.split_whitespace().filter(|word| word.len() == 64).map(str::to_owned).collect()
+    };
+    assert_eq!(hashes(&english).len(), 2);
+    assert_eq!(hashes(&english), hashes(&chinese));
+
+    let (code, json, _) = fleetwear(here.path(), &[&small[..], &["--json", "--quiet", "--out", "third"]].concat());
+    assert_eq!(code, Some(0));
+    let report: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(report["score"]["content_hash"], hashes(&english)[1].as_str());
+}
+
+#[test]
+fn inspect_explains_a_shipped_model() {
+    let here = tempfile::tempdir().unwrap();
+    let (code, text, _) = fleetwear(here.path(), &["inspect", "ev-passenger"]);
+    assert_eq!(code, Some(0));
+    for words in ["motor_noise", "cold_humid", "3.2", "ambient_temp_c", "β = 1.4"] {
+        assert!(text.contains(words), "no {words:?} in {text}");
+    }
+    let (code, json, _) = fleetwear(here.path(), &["inspect", "ev-two-wheeler", "--json"]);
+    assert_eq!(code, Some(0));
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap()["name"], "ev-two-wheeler");
+}
+
+#[test]
+fn init_drafts_what_check_takes() {
+    let here = tempfile::tempdir().unwrap();
+    let make = ["synth", "--vehicles", "20", "--days", "30", "--out", "fleet", "--quiet"];
+    assert_eq!(fleetwear(here.path(), &make).0, Some(0));
+    let (code, draft, stderr) = fleetwear(here.path(), &["init", "fleet/histories"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    std::fs::write(here.path().join("dataset.toml"), draft).unwrap();
+    let (code, report, stderr) = fleetwear(here.path(), &["check", "--data", ".", "--json"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["rows"]["rows_in"], report["rows"]["scored"]);
+    assert_eq!(report["vehicles_with_records"], 20);
+}
+
+#[test]
+fn bench_measures_every_stage() {
+    let here = tempfile::tempdir().unwrap();
+    let arguments = ["bench", "--runs", "2", "--warmup", "0", "--backend", "cpu", "--export-json", "bench.json"];
+    let (code, text, stderr) = fleetwear(here.path(), &arguments);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(text.contains("decode") && text.contains("GB/s"), "{text}");
+    let report = std::fs::read_to_string(here.path().join("bench.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["rows"], 730_000);
+    for stage in ["read", "decode", "kernel", "score"] {
+        assert_eq!(report["stages"][stage]["seconds"].as_array().unwrap().len(), 2, "{stage}");
+        assert!(report["stages"][stage]["median_s"].as_f64().unwrap() > 0.0);
+    }
+}
+
+/// Whoever reads the output may stop reading: no panic, no message.
+#[cfg(unix)]
+#[test]
+fn a_closed_pipe_is_no_fault() {
+    let binary = assert_cmd::cargo::cargo_bin!("fleetwear").display();
+    for command in ["inspect ev-passenger", "--help", "inspect ev-passenger --json"] {
+        let script = format!("set -o pipefail; '{binary}' {command} | true");
+        let output = Command::new("bash").args(["-c", &script]).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{command}");
+    }
+}
