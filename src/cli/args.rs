@@ -36,6 +36,7 @@ pub enum Command {
     Check(CheckArgs),
     Synth(SynthArgs),
     Score(ScoreArgs),
+    Verify(VerifyArgs),
     Bench(BenchArgs),
     /// List the graphics adapters, with their limits and why each would or would not be taken
     #[command(after_help = "Examples:\n  fleetwear devices\n  fleetwear devices --json")]
@@ -151,6 +152,24 @@ pub struct ScoreArgs {
     pub host: HostArgs,
 }
 
+/// Show on your own data and device that every way to compute a score gives the same content
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  fleetwear verify --data fleet/ --model ev-passenger --device llvmpipe")]
+pub struct VerifyArgs {
+    /// The data dictionary `dataset.toml`, or the folder that holds it
+    #[arg(long, value_name = "FILE|FOLDER")]
+    pub data: PathBuf,
+    /// Leave out what is dated later than this day [default: the latest record]
+    #[arg(long, value_name = "DATE", allow_hyphen_values = true)]
+    pub as_of: Option<AsOf>,
+    #[command(flatten)]
+    pub model: ModelArgs,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+    #[command(flatten)]
+    pub host: HostArgs,
+}
+
 /// Measure each stage on data that it makes itself
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -186,19 +205,28 @@ pub struct BenchArgs {
     pub host: HostArgs,
 }
 
-/// Explain a model in words and tables
+/// Explain a model in words and tables, or one vehicle's scores as waterfalls of ratios
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   fleetwear inspect ev-passenger
-  fleetwear inspect model.toml --data fleet/")]
+  fleetwear inspect model.toml --data fleet/
+  fleetwear inspect ev-passenger --data fleet/ --vehicle LFW00000000000042")]
 pub struct InspectArgs {
     /// A model file, or the name of a shipped model
     #[arg(value_name = "MODEL")]
     pub model: String,
-    /// The data dictionary, or the folder that holds it: curves are tabulated over its channels' ranges
+    /// The data dictionary, or the folder that holds it: its channels' ranges, and with --vehicle its records
     #[arg(long, value_name = "FILE|FOLDER")]
     pub data: Option<PathBuf>,
+    /// Explain the scores of this vehicle
+    #[arg(long, value_name = "ID", requires = "data")]
+    pub vehicle: Option<String>,
+    /// Leave out what is dated later than this day [default: the latest record]
+    #[arg(long, value_name = "DATE", allow_hyphen_values = true, requires = "vehicle")]
+    pub as_of: Option<AsOf>,
+    #[command(flatten)]
+    pub host: HostArgs,
 }
 
 /// How the program talks.

@@ -1,15 +1,35 @@
-//! `fleetwear inspect`: a model in words and tables.
+//! `fleetwear inspect`: a model in words and tables, or one vehicle's scores as waterfalls of ratios.
 
 use super::args::InspectArgs;
 use super::console::Console;
 use super::exit::{CliError, Exit};
+use super::progress::with_progress;
 use super::table::Table;
+use super::waterfall;
 use super::words::Word;
+use crate::engine::inspect::{InspectPlan, inspect_vehicle};
 use crate::fleet::dictionary::Dictionary;
 use crate::model::explain::{Explanation, MechanismWords, ModeWords, TermTable, explain};
 use crate::model::spec::Model;
 
 pub fn run(args: InspectArgs, console: &Console) -> Result<Exit, CliError> {
+    if let (Some(data), Some(vehicle)) = (&args.data, &args.vehicle) {
+        let plan = InspectPlan {
+            data: data.clone(),
+            model: args.model.clone(),
+            vehicle: vehicle.clone(),
+            threads: args.host.threads(),
+            memory_limit_bytes: args.host.memory_limit.0,
+            as_of_day: args.as_of.map(|day| day.0),
+        };
+        let inspection = with_progress(console, |control| inspect_vehicle(&plan, control))?;
+        if console.json() {
+            console.data_json(&inspection);
+        } else {
+            console.data(&waterfall::text(&inspection, console));
+        }
+        return Ok(Exit::Ok);
+    }
     let model = Model::load(&args.model)?;
     let schema = args.data.as_deref().map(|path| Dictionary::load(path).map(|dictionary| dictionary.schema()));
     let explanation = explain(&model, schema.transpose()?.as_ref());

@@ -20,6 +20,8 @@ mod signals;
 mod synth;
 mod table;
 mod values;
+mod verify;
+mod waterfall;
 mod words;
 mod worst;
 
@@ -61,6 +63,7 @@ fn run(command: Command, console: &Console) -> Result<Exit, CliError> {
         Command::Check(args) => check::run(args, console),
         Command::Synth(args) => synth::run(args, console),
         Command::Score(args) => score::run(args, console),
+        Command::Verify(args) => verify::run(args, console),
         Command::Bench(args) => bench::run(args, console),
         Command::Devices => devices::run(console),
         Command::Inspect(args) => inspect::run(args, console),

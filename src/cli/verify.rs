@@ -1,0 +1,96 @@
+//! `fleetwear verify`: one content hash for every way of computing, or the first place where two differ.
+
+use serde_json::json;
+
+use super::args::VerifyArgs;
+use super::console::Console;
+use super::exit::{CliError, Exit};
+use super::progress::with_progress;
+use super::score::choice;
+use super::table::{Table, count, seconds};
+use super::words::Word;
+use crate::engine::verify::{VerifyPlan, VerifyReport, verify};
+
+pub fn run(args: VerifyArgs, console: &Console) -> Result<Exit, CliError> {
+    let plan = VerifyPlan {
+        data: args.data,
+        model: args.model.model,
+        backend: choice(&args.compute)?,
+        device: args.compute.device,
+        threads: args.host.threads(),
+        memory_limit_bytes: args.host.memory_limit.0,
+        as_of_day: args.as_of.map(|day| day.0),
+    };
+    let report = with_progress(console, |control| verify(&plan, control))?;
+    if console.json() {
+        console.data_json(&json(&report));
+    } else {
+        console.data(&text(&report, console));
+    }
+    Ok(if report.agrees() { Exit::Ok } else { Exit::Verification })
+}
+
+fn text(report: &VerifyReport, console: &Console) -> String {
+    let headings = [Word::Run, Word::Device, Word::ContentHash, Word::Time].map(|word| console.word(word));
+    let mut runs = Table::new(&headings);
+    for run in &report.runs {
+        runs.row([run.name.to_owned(), run.device.clone(), run.content_hash.clone(), seconds(run.seconds)]);
+    }
+    let mut text = runs.text();
+    for (name, reason) in &report.skipped {
+        text += &format!("{}: {name}: {reason}\n", console.word(Word::NotRun));
+    }
+    let size = format!(
+        "{} {}, {} {}",
+        count(report.vehicles),
+        console.word(Word::Vehicles),
+        count(report.rows),
+        console.word(Word::Scores)
+    );
+    match &report.difference {
+        None => text += &format!("\n{}: {size}\n", console.word(Word::Agrees)),
+        Some(difference) => {
+            let (first, second) = &difference.runs;
+            let mut table = Table::new(&["", ""]);
+            let mut line = |word: Word, value: &str| table.row([console.word(word).to_owned(), value.to_owned()]);
+            line(Word::Vehicle, &difference.vehicle);
+            line(Word::FailureMode, &difference.failure_mode);
+            line(Word::Position, &difference.position);
+            line(Word::Column, &difference.column);
+            table.row([first.clone(), difference.values.0.clone()]);
+            table.row([second.clone(), difference.values.1.clone()]);
+            text += &format!("\n{}: {size}\n{}", console.word(Word::Differs), table.lines());
+        }
+    }
+    text
+}
+
+fn json(report: &VerifyReport) -> serde_json::Value {
+    let difference = report.difference.as_ref().map(|difference| {
+        json!({
+            "runs": [difference.runs.0, difference.runs.1],
+            "vehicle": difference.vehicle,
+            "failure_mode": difference.failure_mode,
+            "position": difference.position,
+            "column": difference.column,
+            "values": [difference.values.0, difference.values.1],
+        })
+    });
+    let runs: Vec<_> = report
+        .runs
+        .iter()
+        .map(|run| {
+            json!({ "name": run.name, "device": run.device, "content_hash": run.content_hash, "seconds": run.seconds })
+        })
+        .collect();
+    let skipped: Vec<_> =
+        report.skipped.iter().map(|(name, reason)| json!({ "name": name, "reason": reason })).collect();
+    json!({
+        "agrees": report.agrees(),
+        "vehicles": report.vehicles,
+        "rows": report.rows,
+        "runs": runs,
+        "skipped": skipped,
+        "difference": difference,
+    })
+}
