@@ -15,6 +15,7 @@ mod model;
 mod mutants;
 mod oracle;
 mod reading;
+mod reading_faults;
 mod score;
 mod small_fleet;
 mod tidy;
