@@ -3,6 +3,8 @@
 //!
 //! Kernels index tables by codes without asking; a [`Batch`] is the proof that they may.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::{DamageBatch, DamageRequest};
 use crate::model::tables::{DamageTables, GROUP_INTERACTIONS, GROUP_LANES};
 
@@ -70,6 +72,34 @@ impl<'a> Batch<'a> {
     /// One column a table input.
     pub fn codes(&self) -> &'a [&'a [u16]] {
         self.codes
+    }
+}
+
+/// One more than the largest slot and vehicle pushed so far: rows are counted by a `u32`, so this needs a wider type.
+#[derive(Debug, Default)]
+pub struct Seen {
+    slots: AtomicU64,
+    vehicles: AtomicU64,
+}
+
+impl Seen {
+    pub fn note(&self, batch: &Batch) {
+        for (seen, rows) in [(&self.slots, batch.slot), (&self.vehicles, batch.vehicle)] {
+            if let Some(largest) = rows.iter().max() {
+                seen.fetch_max(u64::from(*largest) + 1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// An error if sums of fewer slots or vehicles are asked for than were pushed: nothing is dropped silently.
+    pub fn within(&self, slots: usize, vehicles: usize) -> Result<(), GateError> {
+        for (what, seen, limit) in [("slot", &self.slots, slots), ("vehicle", &self.vehicles, vehicles)] {
+            let seen = seen.load(Ordering::Relaxed);
+            if seen > limit as u64 {
+                return Err(GateError::Beyond { what, largest: seen - 1, limit });
+            }
+        }
+        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@
 //! finished once.
 
 pub mod cpu;
+pub mod devices;
 pub mod gate;
 #[cfg(feature = "gpu")]
 pub mod gpu;

@@ -1,4 +1,8 @@
 //! Which backend does the work, and why: the text goes into manifests.
+//!
+//! `auto` takes a hardware GPU only where a short trial on made-up records of the same model says that it beats all
+//! the processor's threads together; the answer is kept for the life of the process. A software rasteriser is never
+//! taken unless its name was given.
 
 use super::cpu::damage::CpuDamage;
 use super::{BackendError, DamageBackend, DamageRequest};
@@ -29,14 +33,54 @@ pub fn open(
     threads: usize,
     request: &DamageRequest,
 ) -> Result<Opened, BackendError> {
-    let _ = threads;
     match choice {
-        Choice::Cpu => Ok(Opened { backend: Box::new(CpuDamage::open(request)?), why: "asked for".to_owned() }),
-        Choice::Auto => {
-            Ok(Opened { backend: Box::new(CpuDamage::open(request)?), why: "no GPU kernel yet".to_owned() })
-        }
-        Choice::Gpu => {
-            Err(BackendError::NoDevice { wanted: device.map(str::to_owned), why: "no GPU kernel yet".to_owned() })
-        }
+        Choice::Cpu => cpu(request, "--backend cpu".to_owned()),
+        Choice::Gpu => gpu(device, request),
+        Choice::Auto => match worth_a_gpu(device, threads, request) {
+            Ok(why) => gpu(device, request).map(|opened| Opened { why, ..opened }),
+            Err(why) => cpu(request, why),
+        },
     }
+}
+
+fn cpu(request: &DamageRequest, why: String) -> Result<Opened, BackendError> {
+    Ok(Opened { backend: Box::new(CpuDamage::open(request)?), why })
+}
+
+#[cfg(not(feature = "gpu"))]
+const NO_GPU: &str = "this build lacks the feature `gpu`";
+
+#[cfg(not(feature = "gpu"))]
+fn gpu(device: Option<&str>, _request: &DamageRequest) -> Result<Opened, BackendError> {
+    Err(BackendError::NoDevice { wanted: device.map(str::to_owned), why: NO_GPU.to_owned() })
+}
+
+#[cfg(not(feature = "gpu"))]
+fn worth_a_gpu(_device: Option<&str>, _threads: usize, _request: &DamageRequest) -> Result<String, String> {
+    Err(NO_GPU.to_owned())
+}
+
+#[cfg(feature = "gpu")]
+fn gpu(device: Option<&str>, request: &DamageRequest) -> Result<Opened, BackendError> {
+    let limits = super::gpu::limits::GpuLimits::default();
+    let backend = super::gpu::damage::GpuDamage::open(request, device, limits)?;
+    let why = match device {
+        Some(name) => format!("--backend gpu --device {name}"),
+        None => "--backend gpu".to_owned(),
+    };
+    Ok(Opened { backend: Box::new(backend), why })
+}
+
+/// Why the GPU is worth it, or why not.
+#[cfg(feature = "gpu")]
+fn worth_a_gpu(device: Option<&str>, threads: usize, request: &DamageRequest) -> Result<String, String> {
+    use super::gpu::device::{is_software, pick};
+    use super::gpu::trial;
+
+    let adapter = pick(device).map_err(|error| error.to_string())?;
+    let info = adapter.get_info();
+    if is_software(&info) {
+        return Err(format!("{:?} is a software rasteriser: --backend gpu takes it", info.name));
+    }
+    trial::compare(adapter, threads, request).map_err(|error| error.to_string())?.verdict(&info.name)
 }

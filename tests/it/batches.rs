@@ -7,6 +7,8 @@ use std::thread;
 
 use fleetwear::backend::cpu::damage::CpuDamage;
 use fleetwear::backend::cpu::instructions::Instructions;
+#[cfg(feature = "gpu")]
+use fleetwear::backend::gpu::{damage::GpuDamage, limits::GpuLimits};
 use fleetwear::backend::{BackendError, DamageBackend, DamageBatch, DamageRequest, DamageSums, GateError, SlotMasks};
 use fleetwear::fixed::threefry::threefry2x32;
 use fleetwear::model::tables::{DamageTables, FLOOR_Q18, GROUP_LANES, GroupInput, GroupTables, Lanes};
@@ -338,6 +340,95 @@ fn avx2_conforms() {
 #[test]
 fn avx512_conforms() {
     cpu_conforms("avx512");
+}
+
+/// Small stages, ranges and dispatches, so that the suite's sizes cross every border; buffers start as noise.
+#[cfg(feature = "gpu")]
+fn small_limits() -> GpuLimits {
+    GpuLimits {
+        // Two inputs, vehicles: 12 bytes a row.
+        stage_bytes: 12 * STAGE_ROWS as u64,
+        range_slots_bits: 12,
+        driver_range_bytes: 1 << 18,
+        dispatch_rows: 512,
+        submission_rows: 4096,
+        poison: true,
+        ..GpuLimits::default()
+    }
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn gpu_conforms() {
+    let Some(device) = crate::gpu::required_device("batches::gpu_conforms") else { return };
+    let limits = small_limits();
+    conformance("gpu", &move |request| Ok(Box::new(GpuDamage::open(request, Some(device), limits)?)));
+}
+
+/// The limits that users get, on more records than one stage holds.
+#[cfg(feature = "gpu")]
+#[test]
+fn gpu_with_default_limits_equals_the_oracle() {
+    let Some(device) = crate::gpu::required_device("batches::gpu_with_default_limits") else { return };
+    let (tables, masks) = model(3, 12, 5, 7);
+    let records = records(&tables, 200_000, Arrangement::Sorted);
+    let request = DamageRequest { tables: &tables, masks: &masks, drivers: true };
+    let backend = Box::new(GpuDamage::open(&request, Some(device), GpuLimits::default()).unwrap());
+    records.with_batch(0, 200_000, |batch| backend.push(batch)).unwrap();
+    let got = backend.finish(SLOTS as usize, SLOTS as usize).unwrap();
+    compare(&oracle(&tables, &masks, true, &records, SLOTS as usize), &got).unwrap();
+}
+
+/// A device that vanishes ends in a typed error, at the latest when the sums are asked for.
+#[cfg(feature = "gpu")]
+#[test]
+fn lost_device_is_an_error() {
+    let Some(device) = crate::gpu::required_device("batches::lost_device_is_an_error") else { return };
+    let (tables, masks) = model(1, 3, 2, 0);
+    let request = DamageRequest { tables: &tables, masks: &masks, drivers: true };
+    let records = records(&tables, 5_000, Arrangement::Sorted);
+    let backend = Box::new(GpuDamage::open(&request, Some(device), small_limits()).unwrap());
+    records.with_batch(0, 2_500, |batch| backend.push(batch)).unwrap();
+    backend.device().destroy();
+    let error = records.with_batch(2_500, 5_000, |batch| backend.push(batch)).unwrap_err();
+    assert!(matches!(error, BackendError::Lost { .. }), "{error}");
+    assert!(records.with_batch(0, 1, |batch| backend.push(batch)).is_err());
+    assert!(matches!(backend.finish(SLOTS as usize, SLOTS as usize).unwrap_err(), BackendError::Lost { .. }));
+
+    let backend = Box::new(GpuDamage::open(&request, Some(device), small_limits()).unwrap());
+    records.with_batch(0, 100, |batch| backend.push(batch)).unwrap();
+    backend.device().destroy();
+    let error = backend.finish(SLOTS as usize, SLOTS as usize).unwrap_err();
+    assert!(matches!(error, BackendError::Lost { .. }), "{error}");
+}
+
+/// Too little memory is an error that names what was asked for; smaller limits get by with less.
+#[cfg(feature = "gpu")]
+#[test]
+fn memory_limit_is_an_error_and_smaller_limits_help() {
+    let Some(device) = crate::gpu::required_device("batches::memory_limit") else { return };
+    let (tables, masks) = model(1, 3, 2, 0);
+    let request = DamageRequest { tables: &tables, masks: &masks, drivers: false };
+    let records = records(&tables, 5_000, Arrangement::Sorted);
+    let tight =
+        GpuLimits { stage_bytes: 1 << 20, range_slots_bits: 18, memory_bytes: 16 << 20, ..GpuLimits::default() };
+    let run = |limits| {
+        let backend = Box::new(GpuDamage::open(&request, Some(device), limits)?);
+        records.with_batch(0, 5_000, |batch| backend.push(batch))?;
+        backend.finish(SLOTS as usize, SLOTS as usize)
+    };
+    let error = run(tight).unwrap_err();
+    assert!(matches!(error, BackendError::OutOfMemory { asked_bytes: 16_777_216, what: "clocks", .. }), "{error}");
+    compare(&oracle(&tables, &masks, false, &records, SLOTS as usize), &run(tight.smaller()).unwrap()).unwrap();
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn unknown_device_is_an_error_that_names_what_there_is() {
+    let (tables, masks) = model(1, 3, 2, 0);
+    let request = DamageRequest { tables: &tables, masks: &masks, drivers: false };
+    let error = GpuDamage::open(&request, Some("no such card"), GpuLimits::default()).err().unwrap();
+    assert!(matches!(error, BackendError::NoDevice { wanted: Some(_), .. }), "{error}");
 }
 
 /// The models of the suite do what their comments say, or the suite shows less than it claims.

@@ -11,6 +11,12 @@ mod determinism;
 mod dictionary;
 mod faults;
 mod fleet_files;
+#[cfg(feature = "gpu")]
+mod functions;
+#[cfg(feature = "gpu")]
+mod gpu;
+#[cfg(feature = "gpu")]
+mod layout;
 mod model;
 mod mutants;
 mod oracle;

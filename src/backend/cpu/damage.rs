@@ -5,12 +5,11 @@
 //! Units: log2 rates in 2^-18, clocks in 2^-48 lives. Twin: `shaders/damage.wgsl`.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::drivers::VehicleSums;
 use super::instructions::Instructions;
 use super::ranges::{RANGE_BITS, RANGE_ROWS, Ranges, stretch_end};
-use crate::backend::gate::{Batch, GateError, check_request};
+use crate::backend::gate::{Batch, Seen, check_request};
 use crate::backend::{BackendError, DamageBackend, DamageBatch, DamageRequest, DamageSums, SlotMasks};
 use crate::model::tables::{DamageTables, FLOOR_Q18, GROUP_LANES, GroupTables, Lanes};
 
@@ -27,9 +26,7 @@ pub struct CpuDamage {
     driver_width: Option<usize>,
     slots: Ranges<SlotSums>,
     vehicles: Ranges<VehicleSums>,
-    /// One more than the largest slot and vehicle pushed so far.
-    slots_seen: AtomicU64,
-    vehicles_seen: AtomicU64,
+    seen: Seen,
 }
 
 /// A group laid out for the kernels: rows aligned, lanes without a mechanism never leave the floor.
@@ -165,8 +162,7 @@ impl CpuDamage {
             driver_width: request.drivers.then_some(inputs * GROUP_LANES),
             slots: Ranges::default(),
             vehicles: Ranges::default(),
-            slots_seen: AtomicU64::new(0),
-            vehicles_seen: AtomicU64::new(0),
+            seen: Seen::default(),
         })
     }
 
@@ -206,22 +202,16 @@ impl CpuDamage {
 impl DamageBackend for CpuDamage {
     fn push(&self, batch: &DamageBatch) -> Result<(), BackendError> {
         let batch = Batch::check(&self.tables, batch)?;
-        note_largest(&self.slots_seen, batch.slot());
+        self.seen.note(&batch);
         self.add_increments(batch);
         if let Some(width) = self.driver_width {
-            note_largest(&self.vehicles_seen, batch.vehicle());
             self.add_drivers(batch, width);
         }
         Ok(())
     }
 
     fn finish(mut self: Box<Self>, slots: usize, vehicles: usize) -> Result<DamageSums, BackendError> {
-        for (what, seen, limit) in [("slot", &self.slots_seen, slots), ("vehicle", &self.vehicles_seen, vehicles)] {
-            let seen = seen.load(Ordering::Relaxed);
-            if seen > limit as u64 {
-                return Err(GateError::Beyond { what, largest: seen - 1, limit }.into());
-            }
-        }
+        self.seen.within(slots, if self.driver_width.is_some() { vehicles } else { usize::MAX })?;
         let (mechanisms, words, groups) = (self.tables.mechanisms, self.words(), self.groups.len());
         let mut sums = DamageSums {
             clocks_q48: vec![0; slots * mechanisms],
@@ -250,13 +240,6 @@ impl DamageBackend for CpuDamage {
 
     fn description(&self) -> String {
         format!("cpu ({})", self.instructions.name())
-    }
-}
-
-/// Rows are counted by a `u32`, so one more than the largest needs a wider type.
-fn note_largest(seen: &AtomicU64, rows: &[u32]) {
-    if let Some(largest) = rows.iter().max() {
-        seen.fetch_max(u64::from(*largest) + 1, Ordering::Relaxed);
     }
 }
 

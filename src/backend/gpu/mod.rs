@@ -1,1 +1,14 @@
 //! Kernels on a GPU through wgpu; the only room that names it.
+//!
+//! [`device`] finds and opens an adapter and turns everything that can go wrong on one into typed errors; [`damage`]
+//! is the backend; [`batch`] lays tables and columns out for the shaders, [`stage`] carries columns over, [`sums`]
+//! holds what the kernels add to, [`shaders`] is the source text, [`trial`] says whether a device pays.
+
+pub mod batch;
+pub mod damage;
+pub mod device;
+pub mod limits;
+pub mod shaders;
+pub mod stage;
+pub mod sums;
+pub mod trial;
