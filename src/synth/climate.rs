@@ -1,17 +1,18 @@
 //! The weather of a zone: daily mean temperature and relative humidity, shared by all its vehicles.
 //!
-//! Means run smoothly through the year so that each month has its own mean (a piecewise linear curve whose nodes are
-//! solved for). Around it both quantities are first-order autoregressive with the month's spread, lag-1 correlation
-//! and mutual correlation, less what the curve's own slope contributes to them within a month; humidity is clipped to
-//! 0 ..= 100 %. Figures: `datasets/climate/normals.csv`.
+//! Means run through the year so that each month has its own mean: a piecewise linear curve whose nodes are solved for,
+//! flattened towards monthly steps where it would be steeper than the month's own spread allows. Around it both
+//! quantities are first-order autoregressive with the month's spread, lag-1 correlation and mutual correlation, less
+//! what the curve contributes to them within a month; humidity is clipped. Figures: `datasets/climate/normals.csv`.
 
 use super::draw::{Draws, Stream};
 use super::error::SynthError;
 
 const NORMALS_CSV: &str = include_str!("../../datasets/climate/normals.csv");
-/// Days of a mean month, and the variance of a day's place in it.
-const MONTH_DAYS: f64 = 365.25 / 12.0;
-const PLACE_VARIANCE: f64 = MONTH_DAYS * MONTH_DAYS / 12.0;
+/// Of a month's variance, what the curve through the year may make up at most.
+const CURVE_SHARE: f64 = 0.5;
+/// Points at which the curve's moments within a month are taken.
+const MONTH_POINTS: usize = 60;
 /// Relative humidity is physical: fog saturates at 100 %, and no day of the records is drier than 3 %.
 const HUMIDITY_RANGE_PCT: (f64, f64) = (3.0, 100.0);
 
@@ -75,10 +76,14 @@ pub struct ZoneWeather {
 /// The weather of a zone over `days` days. `zone` is its index in `normals.csv`, so that a city has the same weather
 /// whichever other cities take part.
 pub fn zone_weather(normals: &Normals, zone: u32, draws: &Draws, first_day: i32, days: u32) -> ZoneWeather {
-    let temp_nodes = nodes(&normals.months.map(|month| month.temp_mean_c));
-    let humidity_nodes = nodes(&normals.months.map(|month| month.humidity_mean_pct));
+    let temp_curve =
+        YearCurve::new(normals.months.map(|month| month.temp_mean_c), normals.months.map(|month| month.temp_sd_c));
+    let humidity_curve = YearCurve::new(
+        normals.months.map(|month| month.humidity_mean_pct),
+        normals.months.map(|month| month.humidity_sd_pct),
+    );
     let anomalies: [Anomaly; 12] =
-        std::array::from_fn(|month| Anomaly::of(&normals.months[month], &temp_nodes, &humidity_nodes, month));
+        std::array::from_fn(|month| Anomaly::of(&normals.months[month], &temp_curve, &humidity_curve, month));
     let mut weather = ZoneWeather { first_day, temp_c: Vec::new(), humidity_pct: Vec::new() };
     let (mut temp_z, mut humidity_z) = (0.0, 0.0);
     for offset in 0..days as i32 {
@@ -96,8 +101,8 @@ pub fn zone_weather(normals: &Normals, zone: u32, draws: &Draws, first_day: i32,
             temp_z = anomaly.temp_lag1 * temp_z + complement(anomaly.temp_lag1) * shock_temp;
             humidity_z = anomaly.humidity_lag1 * humidity_z + complement(anomaly.humidity_lag1) * shock_humidity;
         }
-        weather.temp_c.push(curve(&temp_nodes, place) + anomaly.temp_sd_c * temp_z);
-        let humidity_pct = curve(&humidity_nodes, place) + anomaly.humidity_sd_pct * humidity_z;
+        weather.temp_c.push(temp_curve.at(place) + anomaly.temp_sd_c * temp_z);
+        let humidity_pct = humidity_curve.at(place) + anomaly.humidity_sd_pct * humidity_z;
         weather.humidity_pct.push(humidity_pct.clamp(HUMIDITY_RANGE_PCT.0, HUMIDITY_RANGE_PCT.1));
     }
     weather
@@ -116,13 +121,13 @@ struct Anomaly {
 }
 
 impl Anomaly {
-    fn of(month: &Month, temp_nodes: &[f64; 12], humidity_nodes: &[f64; 12], index: usize) -> Self {
-        let (temp_trend, humidity_trend) = (trend(temp_nodes, index), trend(humidity_nodes, index));
-        let (temp_sd_c, temp_lag1) = without_trend(month.temp_sd_c, month.temp_lag1, temp_trend);
+    fn of(month: &Month, temp_curve: &YearCurve, humidity_curve: &YearCurve, index: usize) -> Self {
+        let (temp_sd_c, temp_lag1) =
+            without_curve(month.temp_sd_c, month.temp_lag1, temp_curve.covariance(temp_curve, index));
         let (humidity_sd_pct, humidity_lag1) =
-            without_trend(month.humidity_sd_pct, month.humidity_lag1, humidity_trend);
-        let covariance =
-            month.correlation * month.temp_sd_c * month.humidity_sd_pct - temp_trend * humidity_trend * PLACE_VARIANCE;
+            without_curve(month.humidity_sd_pct, month.humidity_lag1, humidity_curve.covariance(humidity_curve, index));
+        let covariance = month.correlation * month.temp_sd_c * month.humidity_sd_pct
+            - temp_curve.covariance(humidity_curve, index);
         let correlation = (covariance / (temp_sd_c * humidity_sd_pct)).clamp(-0.95, 0.95);
         // Two AR(1) processes with innovations correlated by r have correlation
         // r sqrt((1 - a²)(1 - b²)) / (1 - a b).
@@ -138,18 +143,55 @@ fn complement(x: f64) -> f64 {
     libm::sqrt(1.0 - x * x)
 }
 
-/// Spread and lag-1 correlation of what remains of a month's daily values once its trend (per day) is taken out.
-fn without_trend(sd: f64, lag1: f64, trend_per_day: f64) -> (f64, f64) {
-    let trend_variance = trend_per_day * trend_per_day * PLACE_VARIANCE;
-    // At least a quarter of the variance is left: a year's records are too short to say otherwise.
-    let variance = (sd * sd - trend_variance).max(0.25 * sd * sd);
-    (libm::sqrt(variance), ((lag1 * sd * sd - trend_variance) / variance).clamp(0.0, 0.97))
+/// Spread and lag-1 correlation of what remains of a month's daily values once the curve is taken out. The curve is
+/// smooth, so its lagged covariance is its variance.
+fn without_curve(sd: f64, lag1: f64, curve_variance: f64) -> (f64, f64) {
+    let variance = sd * sd - curve_variance;
+    (libm::sqrt(variance), ((lag1 * sd * sd - curve_variance) / variance).clamp(0.0, 0.97))
 }
 
-/// Mean slope of the curve over a month, per day.
-fn trend(nodes: &[f64; 12], month: usize) -> f64 {
-    let edge = |a: usize, b: usize| 0.5 * (nodes[a] + nodes[b]);
-    (edge(month, (month + 1) % 12) - edge((month + 11) % 12, month)) / MONTH_DAYS
+/// The mean through the year.
+#[derive(Clone, Debug)]
+struct YearCurve {
+    means: [f64; 12],
+    nodes: [f64; 12],
+    /// 1: piecewise linear; 0: monthly steps.
+    smoothness: f64,
+}
+
+impl YearCurve {
+    fn new(means: [f64; 12], sds: [f64; 12]) -> Self {
+        let mut curve = Self { means, nodes: nodes(&means), smoothness: 1.0 };
+        let mut smoothness = 1.0f64;
+        for (month, sd) in sds.iter().enumerate() {
+            let variance = curve.covariance(&curve, month);
+            if variance > 0.0 {
+                smoothness = smoothness.min(libm::sqrt(CURVE_SHARE * sd * sd / variance));
+            }
+        }
+        curve.smoothness = smoothness;
+        curve
+    }
+
+    /// The curve at a place in the year (0 .. 12, whole numbers at month ends).
+    fn at(&self, place: f64) -> f64 {
+        let shifted = place + 11.5;
+        let left = shifted as usize;
+        let fraction = shifted - left as f64;
+        let linear = self.nodes[left % 12] * (1.0 - fraction) + self.nodes[(left + 1) % 12] * fraction;
+        self.smoothness * linear + (1.0 - self.smoothness) * self.means[(place as usize).min(11)]
+    }
+
+    /// Covariance of two curves over the days of a month.
+    fn covariance(&self, other: &YearCurve, month: usize) -> f64 {
+        let place = |point: usize| month as f64 + (point as f64 + 0.5) / MONTH_POINTS as f64;
+        let sum: f64 = (0..MONTH_POINTS)
+            .map(|point| {
+                (self.at(place(point)) - self.means[month]) * (other.at(place(point)) - other.means[month])
+            })
+            .sum();
+        sum / MONTH_POINTS as f64
+    }
 }
 
 /// Values at mid-months whose linear interpolation has the given monthly means: (left + 6 own + right) / 8 = mean.
@@ -162,14 +204,6 @@ fn nodes(means: &[f64; 12]) -> [f64; 12] {
         }
     }
     nodes
-}
-
-/// The curve at a place in the year (0 ..= 12, whole numbers at month ends).
-fn curve(nodes: &[f64; 12], place: f64) -> f64 {
-    let shifted = place + 11.5;
-    let left = shifted as usize;
-    let fraction = shifted - left as f64;
-    nodes[left % 12] * (1.0 - fraction) + nodes[(left + 1) % 12] * fraction
 }
 
 /// Months gone of the calendar year in the middle of a day, with the day's place in its month.
@@ -185,17 +219,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nodes_keep_monthly_means() {
+    fn curves_keep_monthly_means() {
         let means: [f64; 12] =
             std::array::from_fn(|month| if month < 6 { month as f64 * 5.0 } else { 60.0 - month as f64 * 5.0 });
-        let nodes = nodes(&means);
-        for month in 0..12 {
-            let steps = 1000;
-            let mean = (0..steps)
-                .map(|step| curve(&nodes, month as f64 + (f64::from(step) + 0.5) / f64::from(steps)))
-                .sum::<f64>()
-                / f64::from(steps);
-            assert!((mean - means[month]).abs() < 1e-4, "month {month}: {mean} for {}", means[month]);
+        for sd in [1_000.0, 2.0] {
+            let curve = YearCurve::new(means, [sd; 12]);
+            assert_eq!(curve.smoothness == 1.0, sd == 1_000.0);
+            for (month, wanted) in means.iter().enumerate() {
+                let steps = 1000;
+                let place = |step: i32| month as f64 + (f64::from(step) + 0.5) / f64::from(steps);
+                let mean = (0..steps).map(|step| curve.at(place(step))).sum::<f64>() / f64::from(steps);
+                assert!((mean - wanted).abs() < 1e-4, "month {month}: {mean} for {wanted}");
+                assert!(curve.covariance(&curve, month) <= 0.5 * sd * sd + 1e-9);
+            }
         }
     }
 

@@ -84,14 +84,15 @@ impl Workshop<'_> {
         }
         self.sensor_orders(&mut orders);
         self.other_orders(&mut orders);
-        orders.sort_by(|a, b| {
-            let key = |order: &Order| (order.reported_day, order.occurred_day, order.kind);
-            key(a).cmp(&key(b)).then_with(|| (&a.component, &a.position).cmp(&(&b.component, &b.position)))
-        });
-        // A chance repetition of a true row would be miscounted as a planted duplicate.
+        // A false alarm that happens to meet a true failure would be miscounted as a planted duplicate; the truth, which
+        // comes first, stays.
         let mut seen = BTreeSet::new();
         orders.retain(|order| {
             seen.insert((order.occurred_day, order.component.clone(), order.position.clone(), order.kind))
+        });
+        orders.sort_by(|a, b| {
+            let key = |order: &Order| (order.reported_day, order.occurred_day, order.kind);
+            key(a).cmp(&key(b)).then_with(|| (&a.component, &a.position).cmp(&(&b.component, &b.position)))
         });
         for order in &orders {
             counts.order(order.kind);

@@ -96,6 +96,9 @@ impl SynthPlan {
         if self.threads == 0 {
             return refuse("threads", "0".to_owned(), "1 or more".to_owned());
         }
+        if self.rows_per_file == 0 {
+            return refuse("rows per file", "0".to_owned(), "1 or more".to_owned());
+        }
         if let Some((zone, share)) = self.zones.iter().find(|(_, share)| !(share.is_finite() && *share > 0.0)) {
             return refuse("zones", format!("{zone}:{share}"), "shares above zero".to_owned());
         }

@@ -120,7 +120,6 @@ pub const STYLES: [Style; 6] = [
         fast_charge_share: 0.02,
         soc_mean_pct: 68.0,
         load_kg: 85.0,
-        ..COMMUTER
     },
 ];
 

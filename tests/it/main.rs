@@ -24,5 +24,6 @@ mod reading;
 mod reading_faults;
 mod score;
 mod small_fleet;
+mod synth;
 mod tidy;
 mod writer;
