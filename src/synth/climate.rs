@@ -126,8 +126,8 @@ impl Anomaly {
             without_curve(month.temp_sd_c, month.temp_lag1, temp_curve.covariance(temp_curve, index));
         let (humidity_sd_pct, humidity_lag1) =
             without_curve(month.humidity_sd_pct, month.humidity_lag1, humidity_curve.covariance(humidity_curve, index));
-        let covariance = month.correlation * month.temp_sd_c * month.humidity_sd_pct
-            - temp_curve.covariance(humidity_curve, index);
+        let covariance =
+            month.correlation * month.temp_sd_c * month.humidity_sd_pct - temp_curve.covariance(humidity_curve, index);
         let correlation = (covariance / (temp_sd_c * humidity_sd_pct)).clamp(-0.95, 0.95);
         // Two AR(1) processes with innovations correlated by r have correlation
         // r sqrt((1 - a²)(1 - b²)) / (1 - a b).
@@ -186,9 +186,7 @@ impl YearCurve {
     fn covariance(&self, other: &YearCurve, month: usize) -> f64 {
         let place = |point: usize| month as f64 + (point as f64 + 0.5) / MONTH_POINTS as f64;
         let sum: f64 = (0..MONTH_POINTS)
-            .map(|point| {
-                (self.at(place(point)) - self.means[month]) * (other.at(place(point)) - other.means[month])
-            })
+            .map(|point| (self.at(place(point)) - self.means[month]) * (other.at(place(point)) - other.means[month]))
             .sum();
         sum / MONTH_POINTS as f64
     }

@@ -91,9 +91,9 @@ impl Wear {
                     left &= left - 1;
                 }
                 let here = row * tables.mechanisms + first;
-                for lane in 0..lanes {
+                for (lane, &sum) in sums.iter().enumerate().take(lanes) {
                     let before = clocks.sums[here + lane];
-                    clocks.sums[here + tables.mechanisms + lane] = before.wrapping_add(increment_q48(sums[lane]).0);
+                    clocks.sums[here + tables.mechanisms + lane] = before.wrapping_add(increment_q48(sum).0);
                 }
             }
         }

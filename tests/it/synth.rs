@@ -273,16 +273,29 @@ fn climate_z(weather: &ZoneWeather, reference: &Normals, years: f64) -> Vec<(Str
         let effective = |lag1: f64| years * (1.0 + 29.0 * (1.0 - lag1) / (1.0 + lag1));
         let (temp_n, humidity_n) = (effective(normal.temp_lag1), effective(normal.humidity_lag1));
         let mut score = |what: &str, got: f64, wanted: f64, error: f64| {
-            scores.push((format!("{} month {} {what}: {got:.3} for {wanted:.3}", reference.city, month + 1), (got - wanted) / error));
+            scores.push((
+                format!("{} month {} {what}: {got:.3} for {wanted:.3}", reference.city, month + 1),
+                (got - wanted) / error,
+            ));
         };
         score("temperature mean", temp_mean, normal.temp_mean_c, normal.temp_sd_c / temp_n.sqrt());
         // Spread: its own error and what the smooth yearly curve, the clip at 100 % and the normals' sampling add.
         let spread_error = |n: f64| (0.5 / n + 0.03f64.powi(2)).sqrt();
         score("temperature spread", (temp_sd / normal.temp_sd_c).ln(), 0.0, spread_error(temp_n));
-        score("humidity mean", humidity_mean, normal.humidity_mean_pct, (normal.humidity_sd_pct.powi(2) / humidity_n + 0.6f64.powi(2)).sqrt());
+        score(
+            "humidity mean",
+            humidity_mean,
+            normal.humidity_mean_pct,
+            (normal.humidity_sd_pct.powi(2) / humidity_n + 0.6f64.powi(2)).sqrt(),
+        );
         score("humidity spread", (humidity_sd / normal.humidity_sd_pct).ln(), 0.0, spread_error(humidity_n));
         score("temperature lag 1", temp_lag1, normal.temp_lag1, 0.03);
-        score("correlation", covariance / temp_sd / humidity_sd, normal.correlation, (1.0 / humidity_n + 0.03f64.powi(2)).sqrt());
+        score(
+            "correlation",
+            covariance / temp_sd / humidity_sd,
+            normal.correlation,
+            (1.0 / humidity_n + 0.03f64.powi(2)).sqrt(),
+        );
     }
     scores
 }
@@ -355,7 +368,8 @@ fn larger(without_rule: bool) -> Made {
     let mut lives = Vec::new();
     let mut motor_failures: BTreeMap<String, Vec<i32>> = BTreeMap::new();
     for batch in read(&place.path().join("truth/lives.parquet")) {
-        let number = |column: &str, row: usize| batch.column_by_name(column).unwrap().as_primitive::<Float64Type>().value(row);
+        let number =
+            |column: &str, row: usize| batch.column_by_name(column).unwrap().as_primitive::<Float64Type>().value(row);
         for row in 0..batch.num_rows() {
             let mode = text(&batch, "failure_mode", row).unwrap();
             let failed_on = date(&batch, "failed_on", row);
@@ -396,7 +410,9 @@ fn larger(without_rule: bool) -> Made {
         for row in 0..batch.num_rows() {
             let (km, accelerations) = sums.get(&text(&batch, "vin", row).unwrap()).copied().unwrap_or_default();
             driving.push((text(&batch, "style", row).unwrap(), km, accelerations));
-            if let (Some(crosses), Some(protects)) = (date(&batch, "drift_crosses_on", row), date(&batch, "protection_on", row)) {
+            if let (Some(crosses), Some(protects)) =
+                (date(&batch, "drift_crosses_on", row), date(&batch, "protection_on", row))
+            {
                 leads.push(protects - crosses);
             }
         }
@@ -527,7 +543,8 @@ fn customers_drive_as_planted() {
     let wear = |customer: bool| sum(customer, "pad_wear_per_km") / sum(customer, "driven");
     assert!((wear(true) / wear(false) - 1.4).abs() < 0.08, "{}", wear(true) / wear(false));
     let b = styles.iter().find(|style| style["style"] == "customer_b").unwrap();
-    let service_days: f64 = made.planted["counts"]["rows"].as_f64().unwrap() / made.planted["counts"]["vehicles"].as_f64().unwrap();
+    let service_days: f64 =
+        made.planted["counts"]["rows"].as_f64().unwrap() / made.planted["counts"]["vehicles"].as_f64().unwrap();
     let annual_km = b["distance_km"].as_f64().unwrap() / b["driven"].as_f64().unwrap() / service_days * 365.25;
     assert!((5_300.0..6_700.0).contains(&annual_km), "{annual_km}");
 }
