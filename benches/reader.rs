@@ -4,6 +4,10 @@
 //! channels; by vehicle (one file), by time (a file a day) and in random order (sorted in memory, and by way of
 //! disk). Only ratios of one run on one machine count.
 
+// A bench that cannot make its data may panic.
+#![allow(clippy::unwrap_used)]
+
+#[allow(dead_code)] // Its tables are for the kernel.
 mod recipe;
 
 use std::path::Path;

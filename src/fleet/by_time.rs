@@ -158,9 +158,8 @@ impl ByTime<'_> {
 
     /// Chunks of the slice's rows without duplicates; every vehicle's rows in one chunk, in rising time.
     fn settle(&self, worker: &mut Worker, slice: usize, parts: Vec<Chunk>) -> Vec<Chunk> {
-        let one_tick = self.slices[slice].first_tick == self.slices[slice].last_tick;
         // With one row a vehicle there is nothing to sort: the usual file a day.
-        if one_tick && worker.once.each_once(&parts) {
+        if self.slices[slice].is_one_tick() && worker.once.each_once(&parts) {
             return parts;
         }
         let mut whole = Chunk::with_columns(self.pass.context.wanted.len());
@@ -205,10 +204,10 @@ impl ByTime<'_> {
         let lane = &self.lanes[number];
         loop {
             let Ok(mut next) = lane.next.try_lock() else { return Ok(()) };
-            while let Some(rows) = {
+            loop {
+                // In a statement of its own, so that the lock is released before the rows are applied.
                 let ready = lock(&lane.waiting).remove(&next);
-                ready
-            } {
+                let Some(rows) = ready else { break };
                 for chunk in &rows.chunks {
                     self.pass.push_to(number, worker, chunk)?;
                 }

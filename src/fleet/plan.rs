@@ -58,6 +58,13 @@ pub(crate) struct Slice {
     pub rows: u64,
 }
 
+impl Slice {
+    /// Whether all its rows have the same time, so that a vehicle has one that counts.
+    pub fn is_one_tick(&self) -> bool {
+        self.first_tick == self.last_tick
+    }
+}
+
 impl Plan {
     pub fn kind(&self) -> ScanKind {
         match self {
@@ -73,6 +80,9 @@ impl Plan {
         let disjoint = in_vehicle_order(&row_groups);
         let slices = in_time_slices(&row_groups);
         let slices = slices.filter(|slices| slices.iter().all(|slice| slice.rows <= slice_rows));
+        // One slice of many times would be sorted by one thread; partitions are sorted by all.
+        let slices =
+            slices.filter(|slices| wanted.is_some() || slices.len() != 1 || slices.iter().all(Slice::is_one_tick));
         // A single row group of unknown order is tried as clustered: if it is not, little was done in vain.
         let hopeful = row_groups.len() <= 1 || wanted == Some(ScanKind::ByVehicle);
         let mut plan = match (wanted, disjoint, slices) {
