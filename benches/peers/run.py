@@ -59,21 +59,14 @@ def numba_job(data, out):
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
+    from numba_kernel import kernel_source
 
     table = pq.read_table(data)
     columns = [table[f"c{c}"].to_numpy() for c in range(len(CODES))]
     ids, starts = np.unique(table["vehicle_id"].to_numpy(), return_index=True)
     offsets = np.append(starts, table.num_rows)
-    lines = ["def kernel(" + ", ".join(f"c{c}" for c in range(len(CODES))) + ", offsets, out):"]
-    lines += ["    for v in numba.prange(offsets.size - 1):"]
-    lines += [f"        s{m} = np.float32(0)" for m in range(MECHANISMS)]
-    lines += ["        for i in range(offsets[v], offsets[v + 1]):"]
-    lines += [f"            x{c} = c{c}[i] * np.float32({2 / n}) - np.float32(1)" for c, n in enumerate(CODES)]
-    for m, terms in enumerate(TERMS):
-        lines += [f"            s{m} += np.exp2(np.float32(-12) + " + " + ".join(f"x{c}" for c in terms) + ")"]
-    lines += [f"        out[v, {m}] = s{m}" for m in range(MECHANISMS)]
     scope = {"np": np, "numba": numba}
-    exec("\n".join(lines), scope)
+    exec(kernel_source(), scope)
     numba.set_num_threads(int(os.environ["PEER_THREADS"]))
     kernel = numba.njit(parallel=True, fastmath=True)(scope["kernel"])
     sums = np.zeros((ids.size, MECHANISMS), np.float64)
