@@ -88,7 +88,17 @@ impl<'a> Section<'a> {
     }
 
     pub fn required_text(&self, key: &'static str, remedy: &str) -> Result<String, FleetError> {
-        self.text(key)?.ok_or_else(|| self.error(self.at, key, "is missing", remedy))
+        self.text(key)?.ok_or_else(|| match self.misspelt(key) {
+            Some((typed, at)) => self.error(at, typed, "is not a known key", format!("did you mean `{key}`?")),
+            None => self.error(self.at, key, "is missing", remedy),
+        })
+    }
+
+    /// A key that is there and was probably meant to be `wanted`, which is not.
+    fn misspelt(&self, wanted: &str) -> Option<(&'a str, usize)> {
+        let asked = self.asked.borrow();
+        let unasked = self.entries.iter().filter(|(typed, _)| !asked.contains(typed));
+        unasked.filter(|(typed, _)| nearest(typed, [wanted]).is_some()).map(|(&typed, &(at, _))| (typed, at)).next()
     }
 
     pub fn number(&self, key: &'static str) -> Result<Option<f64>, FleetError> {

@@ -84,6 +84,22 @@ fn output_conflict() {
     assert!(yard.path("scores/_SUCCESS").exists());
 }
 
+/// Either nothing is there or something is; both are an answer, and each adapter says why it would be taken or not.
+#[test]
+fn devices_say_why() {
+    let yard = Yard::new();
+    let ended = yard.run(&["devices", "--json"]);
+    ended.is(0, &[]);
+    let devices = ended.json();
+    for adapter in devices["adapters"].as_array().unwrap() {
+        assert!(
+            !adapter["name"].as_str().unwrap().is_empty() && !adapter["why"].as_str().unwrap().is_empty(),
+            "{adapter}"
+        );
+    }
+    yard.run(&["devices"]).is(0, &[]);
+}
+
 #[test]
 fn no_such_device() {
     let yard = Yard::new();
