@@ -58,10 +58,6 @@ impl Flags {
     pub fn has(self, flag: Flag) -> bool {
         self.0 >> flag as u8 & 1 == 1
     }
-
-    pub fn is_empty(self) -> bool {
-        self.0 == 0
-    }
 }
 
 impl std::fmt::Display for Flags {

@@ -34,6 +34,7 @@ use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
 use super::drivers::DRIVERS;
+use super::flags::Flags;
 use super::row::Scorer;
 use crate::fleet::time::TimeAxis;
 use crate::fleet::vehicles::{Attribute, Ids};
@@ -111,7 +112,7 @@ impl<'a> ScoreRows<'a> {
         let mut driver = [(); DRIVERS].map(|()| StringBuilder::with_capacity(capacity, capacity * 16));
         let mut driver_ratio = [(); DRIVERS].map(|()| Float64Builder::with_capacity(capacity));
         let mut flags = StringBuilder::with_capacity(capacity, capacity * 8);
-        let mut flags_text = String::new();
+        let (mut flags_of_text, mut flags_text) = (Flags::default(), String::new());
 
         let mut figures = scorer.figures();
         clock_offsets.push(0);
@@ -144,11 +145,9 @@ impl<'a> ScoreRows<'a> {
                 driver[place].append_option(ranked.map(|ranked| ranked.channel));
                 driver_ratio[place].append_option(ranked.map(|ranked| ranked.ratio));
             }
-            flags_text.clear();
-            if !score.flags.is_empty() {
-                use std::fmt::Write;
-                // Writing to a string cannot fail.
-                let _ = write!(flags_text, "{}", score.flags);
+            if score.flags != flags_of_text {
+                flags_of_text = score.flags;
+                flags_text = score.flags.to_string();
             }
             flags.append_value(&flags_text);
         }

@@ -113,6 +113,22 @@ fn as_of_leaves_out_what_came_later() {
     assert_ne!(early.content_hash, latest.content_hash);
 }
 
+/// A GPU wherever the build has one to offer.
+#[cfg(feature = "gpu")]
+#[test]
+fn every_gpu_run_equals_the_processor() {
+    let Some(device) = crate::gpu::required_device("determinism::every_gpu_run_equals_the_processor") else { return };
+    let fleet = SmallFleet::new(40);
+    let processor = score_of(&fleet, Layout::ByVehicle(2), |_| ());
+    for layout in [Layout::ByVehicle(1), Layout::ByDay(3), Layout::Shuffled(2)] {
+        let gpu = score_of(&fleet, layout, |plan| {
+            (plan.backend, plan.device, plan.fallback) = (Choice::Gpu, Some(device.to_owned()), false);
+        });
+        assert_eq!(gpu.content_hash, processor.content_hash, "{layout:?}");
+        assert_ne!(gpu.device, processor.device);
+    }
+}
+
 #[test]
 fn verify_makes_all_runs_and_agrees() {
     let folder = tempfile::tempdir().unwrap();
