@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::columns::FileColumns;
-use super::dictionary::Dictionary;
+use super::dictionary::{Dictionary, Period};
 use super::error::FleetError;
 use super::files::{SourceFile, resolve};
 use super::history_file::{Footer, HistoryFile, Stamp};
@@ -82,6 +82,14 @@ impl Dataset {
             }
         }
         let axis = axis.unwrap_or(TimeAxis::Days);
+        if axis == TimeAxis::Integer && dictionary.histories.period == Period::Month {
+            return Err(FleetError::WrongType {
+                file: first.path().clone(),
+                column: dictionary.histories.time.clone(),
+                got: "an integer".to_string(),
+                accepted: "a date or timestamp, since the length of a \"month\" hangs on the calendar,",
+            });
+        }
         let (vehicles, tables_account) = tables::load(&dictionary, axis, &ids, control)?;
         let joins = (0..dictionary.joins.len())
             .map(|join| JoinTable::load(&dictionary, join, &vehicles, axis, control))

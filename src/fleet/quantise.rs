@@ -19,7 +19,8 @@ use super::dictionary::{ChannelDefinition, ChannelSource, Stored};
 use super::error::FleetError;
 
 /// What a channel's column may be.
-pub const ACCEPTED: &str = "an integer, a float, a decimal or a boolean column (plain or dictionary-encoded)";
+pub const ACCEPTED: &str =
+    "an integer, a float, a decimal (up to 38 digits) or a boolean column (plain or dictionary-encoded)";
 
 /// Cells that became "not available", by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -107,3 +107,18 @@ fn buses_are_accounted_for() {
         assert!(serde_json::to_value(&report).unwrap()["events"]["taken"] == 53);
     }
 }
+
+#[test]
+fn months_need_a_calendar() {
+    let folder = tempfile::tempdir().unwrap();
+    let period: ArrayRef = Arc::new(arrow::array::Int32Array::from(vec![202_401]));
+    write_parquet(&folder.path().join("h.parquet"), &[("id", period.clone()), ("t", period.clone()), ("x", period)]);
+    let text = "[histories]\nfiles = \"h.parquet\"\nvehicle = \"id\"\ntime = \"t\"\nperiod = \"month\"\n\
+                [channels.x]\nrange = [0, 9]\n";
+    let path = folder.path().join("dataset.toml");
+    std::fs::write(&path, text).unwrap();
+    let error = Dataset::open(&path, 1, &Control::silent()).unwrap_err().to_string();
+    assert!(error.contains("column \"t\" is of type an integer; a date or timestamp"), "{error}");
+    std::fs::write(&path, text.replace("month", "week")).unwrap();
+    assert!(Dataset::open(&path, 1, &Control::silent()).is_ok());
+}
