@@ -223,6 +223,9 @@ mod tests {
         assert_eq!(ticks(&seconds), wanted);
         let micro = TimestampMicrosecondArray::from(vec![(y2000 * 1_000_000) - 1, y2000 * 1_000_000 + 999_999]);
         assert_eq!(ticks(&micro.with_timezone("+08:00")).0, [-1, 0]);
+        // Before 1970 too: a microsecond before midnight belongs to the last second of the old year.
+        let before = TimestampMicrosecondArray::from(vec![-1]);
+        assert_eq!(ticks(&before).0, [-(y2000 as i32) - 1]);
         let nano = TimestampNanosecondArray::from(vec![i64::MAX]);
         assert_eq!(ticks(&nano).0.len(), 1);
         let limits = TimestampMillisecondArray::from(vec![
