@@ -2,6 +2,8 @@
 //!
 //! `cargo bench --bench codes`. The plain copy is the bound: what no quantiser can beat.
 
+#![allow(clippy::unwrap_used)] // a bench has nobody to hand an error to
+
 use std::hint::black_box;
 use std::path::Path;
 

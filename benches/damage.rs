@@ -2,6 +2,8 @@
 //!
 //! The peer is `benches/peers/numba_kernel.py`, the same work in numba; only ratios of one run on one machine count.
 
+#![allow(clippy::unwrap_used)] // a bench has nobody to hand an error to
+
 mod recipe;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};

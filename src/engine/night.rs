@@ -199,6 +199,7 @@ impl Night {
     }
 
     /// Stages the next generation. The scores that belong to it are complete but not yet placed.
+    #[expect(clippy::too_many_arguments, reason = "the one place where a night's results meet")]
     pub fn stage(
         &self,
         kept: Kept,

@@ -131,7 +131,7 @@ impl Draws {
 
     pub fn below(&mut self, limit: u32) -> u32 {
         self.next += 1;
-        (u64::from(threefry2x32([self.seed, 1], [self.next, 0])[0]) * u64::from(limit) >> 32) as u32
+        ((u64::from(threefry2x32([self.seed, 1], [self.next, 0])[0]) * u64::from(limit)) >> 32) as u32
     }
 
     pub fn shuffle<T>(&mut self, things: &mut [T]) {

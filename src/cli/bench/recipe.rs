@@ -93,7 +93,7 @@ pub fn write(folder: &Path, vehicles: u32, encoding: EncodingName, control: &Con
 
 /// The channels that mechanism `mechanism` reads.
 pub fn channels_of(mechanism: usize) -> Vec<usize> {
-    let terms = if mechanism % 2 == 0 { 4 } else { 3 };
+    let terms = if mechanism.is_multiple_of(2) { 4 } else { 3 };
     (0..terms).map(|term| (3 * mechanism + 2 * term) % CODES.len()).collect()
 }
 

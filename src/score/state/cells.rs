@@ -87,9 +87,9 @@ impl Mapping {
             ..Self::default()
         };
         mapping.first_cell.push(0);
-        for ordinal in 0..segments.vehicles() {
-            if index[ordinal] != ABSENT {
-                mapping.add_vehicle(ordinal, segments, tally, plan.boundaries(index[ordinal] as usize), covered_from);
+        for (ordinal, &vehicle) in index.iter().enumerate().take(segments.vehicles()) {
+            if vehicle != ABSENT {
+                mapping.add_vehicle(ordinal, segments, tally, plan.boundaries(vehicle as usize), covered_from);
             }
             mapping.first_cell.push(mapping.cells.len() as u32);
         }

@@ -100,6 +100,7 @@ pub struct Gathered<'a> {
 
 impl<'a> NightSink<'a> {
     /// `stored` and the tick from which its log is complete; at most `most_repeats` rows are kept aside.
+    #[expect(clippy::too_many_arguments, reason = "the one place where a night's inputs meet")]
     pub fn new(
         packer: Packer<'a>,
         axis: TimeAxis,

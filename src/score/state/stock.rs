@@ -97,20 +97,20 @@ mod tests {
         };
         let (a, known_a) = write("a", "one");
         let (b, known_b) = write("b", "two");
-        let stock = Stock::take(&[known_a.clone()], &[a.clone(), b.clone()], base).unwrap();
+        let stock = Stock::take(std::slice::from_ref(&known_a), &[a.clone(), b.clone()], base).unwrap();
         assert_eq!((stock.new, stock.gone.len(), stock.consumed), (vec![b.clone()], 0, vec![known_a.clone()]));
 
         let touched = ConsumedFile { modified_ns: known_a.modified_ns - 5, ..known_a.clone() };
-        let stock = Stock::take(&[touched.clone()], &[a.clone()], base).unwrap();
-        assert_eq!(stock.consumed, [known_a.clone()]);
+        let stock = Stock::take(std::slice::from_ref(&touched), std::slice::from_ref(&a), base).unwrap();
+        assert_eq!(stock.consumed, std::slice::from_ref(&known_a));
         fs::write(&a, "uno").unwrap();
-        let changed = Stock::take(&[touched], &[a.clone()], base).unwrap_err();
+        let changed = Stock::take(&[touched], std::slice::from_ref(&a), base).unwrap_err();
         assert!(matches!(&changed, StateError::FileChanged { path } if *path == a), "{changed}");
 
-        let stock = Stock::take(&[known_a.clone(), known_b.clone()], &[b.clone()], base).unwrap();
+        let stock = Stock::take(&[known_a.clone(), known_b.clone()], std::slice::from_ref(&b), base).unwrap();
         assert_eq!((stock.gone, stock.consumed.len()), (vec![PathBuf::from("a")], 2));
         let pending = ConsumedFile { pending: true, ..known_b };
-        assert_eq!(Stock::take(&[pending.clone()], &[b.clone()], base).unwrap().pending, [b]);
+        assert_eq!(Stock::take(std::slice::from_ref(&pending), std::slice::from_ref(&b), base).unwrap().pending, [b]);
         assert!(matches!(Stock::take(&[pending], &[], base), Err(StateError::FileNeeded { .. })));
     }
 }

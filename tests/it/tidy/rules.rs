@@ -193,7 +193,8 @@ fn words<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
     let part_of_word = |character: char| character.is_alphanumeric() || character == '_';
     text.match_indices(word).map(|(at, _)| at).filter(move |&at| {
         let after = &text[at + word.len()..];
-        !text[..at].ends_with(part_of_word) && !(word.ends_with(part_of_word) && after.starts_with(part_of_word))
+        let goes_on = word.ends_with(part_of_word) && after.starts_with(part_of_word);
+        !text[..at].ends_with(part_of_word) && !goes_on
     })
 }
 
