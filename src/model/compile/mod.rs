@@ -2,7 +2,7 @@
 //!
 //! Key idea: everything that a mechanism says about one input (a channel, or a pair as a synthetic channel) is merged
 //! into one column of log2 ratios in f64, then rounded once to 2^-18 (half to even). What cannot overflow or saturate
-//! at run time is proved here: see [`groups`]. The same model and schema always give the same tables: channels and
+//! at run time is proved in `groups`. The same model and schema always give the same tables: channels and
 //! inputs stand in the order of their names, mechanisms and interactions in the order of the file.
 
 mod columns;
