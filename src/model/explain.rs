@@ -182,7 +182,10 @@ fn mechanism_words(mechanism: &Mechanism, shape: f64, alone: bool, channels: &[C
         Exposure::Records => ("records".to_owned(), "records".to_owned()),
         Exposure::Channel(name) => {
             let channel = channels.iter().find(|channel| channel.name == *name);
-            (name.clone(), channel.map_or_else(|| format!("units of {name}"), |channel| channel.unit.clone()))
+            (
+                name.clone(),
+                channel.map_or_else(|| format!("units of {name}"), |channel| format!("{} of {name}", channel.unit)),
+            )
         }
     };
     let exponent = mechanism.clock_exponent;
@@ -320,7 +323,10 @@ fn formula(curve: &Curve, x: &str) -> String {
         Curve::Logistic { low, high, midpoint, width, reference } => {
             format!("g({x}) / g({reference}), g = {low} + ({high} - {low}) / (1 + exp(-(x - {midpoint}) / {width}))")
         }
-        Curve::Piecewise { points, .. } => format!("straight lines in log ratio through {} points", points.len()),
+        Curve::Piecewise { points, .. } => {
+            let points: Vec<String> = points.iter().map(|(at, ratio)| format!("({at}, {ratio})")).collect();
+            format!("straight lines in log ratio through {}", points.join(" "))
+        }
         Curve::UShape { optimum, cold, hot, .. } => {
             format!("({hot} e^(-{cold} ({x} - {optimum})) + {cold} e^({hot} ({x} - {optimum}))) / {}", cold + hot)
         }

@@ -67,7 +67,8 @@ fn a_typical_passenger_car_lives_plausibly() {
     let damage = libm::pow(lives_of(&five, "battery_fade.calendar"), 0.526)
         + libm::pow(lives_of(&five, "battery_fade.cycle"), 0.828);
     let fade_per_year = 0.2 * damage / 5.0;
-    assert!((0.020..0.025).contains(&fade_per_year), "{fade_per_year}");
+    // Between cars charged on AC alone (1.5 % a year) and the mean of 22,700 cars (2.3 %).
+    assert!((0.015..0.023).contains(&fade_per_year), "{fade_per_year}");
     // 2.3 times as many hard brakes wear the pads 40 % faster at the same distance (ten times the day, for whole counts).
     let wear = |hard_brakes: f64| {
         let mut day = PASSENGER_DAY;
