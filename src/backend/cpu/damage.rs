@@ -8,10 +8,11 @@ use std::ops::Range;
 
 use super::drivers::VehicleSums;
 use super::instructions::Instructions;
-use super::ranges::{RANGE_BITS, RANGE_ROWS, Ranges, stretch_end};
-use crate::backend::gate::{Batch, Seen, check_request};
+use super::ranges::{RANGE_ROWS, Ranges, stretch_end};
+use super::tables::Group;
+use crate::backend::gate::{Batch, DRIVER_RECORDS, Seen, check_request};
 use crate::backend::{BackendError, DamageBackend, DamageBatch, DamageRequest, DamageSums, SlotMasks};
-use crate::model::tables::{DamageTables, FLOOR_Q18, GROUP_LANES, GroupTables, Lanes};
+use crate::model::tables::{DamageTables, GROUP_LANES};
 
 /// Rows of a stretch at most: their columns stay in the second-level cache while the groups pass over them.
 const STRETCH_ROWS: usize = 16_384;
@@ -28,30 +29,6 @@ pub struct CpuDamage {
     vehicles: Ranges<VehicleSums>,
     seen: Seen,
 }
-
-/// A group laid out for the kernels: rows aligned, lanes without a mechanism never leave the floor.
-pub struct Group {
-    pub index: usize,
-    pub base_q18: Row,
-    pub inputs: Vec<Input>,
-    pub interactions_q18: Vec<Row>,
-    /// The bits that stand for an interaction.
-    pub interaction_bits: u32,
-}
-
-/// One table input of a group.
-pub struct Input {
-    /// Which of the batch's columns.
-    pub column: usize,
-    pub rows_q18: Vec<Row>,
-    pub masks: Option<Vec<u32>>,
-    pub driver_rows: Vec<Row>,
-}
-
-/// Eight lanes that never straddle a cache line.
-#[derive(Clone, Copy)]
-#[repr(C, align(32))]
-pub struct Row(pub Lanes);
 
 /// Rows of a batch that share a range.
 pub struct Stretch<'a> {
@@ -112,34 +89,6 @@ impl SlotSums {
     }
 }
 
-impl Group {
-    fn new(index: usize, tables: &GroupTables, mechanisms: usize) -> Self {
-        let used = mechanisms.saturating_sub(index * GROUP_LANES).min(GROUP_LANES);
-        let rows = |rows: &[Lanes]| -> Vec<Row> {
-            rows.iter()
-                .map(|lanes| Row(std::array::from_fn(|lane| if lane < used { lanes[lane] } else { 0 })))
-                .collect()
-        };
-        let interactions = tables.interactions_q18.len();
-        Self {
-            index,
-            base_q18: Row(std::array::from_fn(|lane| if lane < used { tables.base_q18[lane] } else { FLOOR_Q18 })),
-            inputs: tables
-                .inputs
-                .iter()
-                .map(|input| Input {
-                    column: input.input,
-                    rows_q18: rows(&input.rows_q18),
-                    masks: input.masks.clone(),
-                    driver_rows: input.driver_rows.iter().copied().map(Row).collect(),
-                })
-                .collect(),
-            interactions_q18: rows(&tables.interactions_q18),
-            interaction_bits: (1u64 << interactions).wrapping_sub(1) as u32,
-        }
-    }
-}
-
 impl CpuDamage {
     /// Opens the fastest kernel that this processor runs.
     pub fn open(request: &DamageRequest) -> Result<Self, BackendError> {
@@ -154,7 +103,7 @@ impl CpuDamage {
         let inputs: usize = tables.groups.iter().map(|group| group.inputs.len()).sum();
         Ok(Self {
             groups: (tables.groups.iter().enumerate())
-                .map(|(index, group)| Group::new(index, group, tables.mechanisms))
+                .map(|(index, group)| Group::new(index, group, tables.mechanisms, request.drivers))
                 .collect(),
             tables: tables.clone(),
             masks: SlotMaskTable { masks: request.masks.clone() },
@@ -175,9 +124,9 @@ impl CpuDamage {
         let mut start = 0;
         while start < slots.len() {
             let end = stretch_end(slots, start, STRETCH_ROWS);
-            let stretch = Stretch { batch, rows: start..end };
             let mut range = self.slots.lock(slots[start]);
             let sums = range.get_or_insert_with(|| SlotSums::new(self.groups.len(), self.words()));
+            let stretch = Stretch { batch, rows: start..end };
             for group in &self.groups {
                 self.instructions.add_increments(group, &self.masks, &stretch, sums);
             }
@@ -185,15 +134,25 @@ impl CpuDamage {
         }
     }
 
-    fn add_drivers(&self, batch: Batch, width: usize) {
-        let vehicles = batch.vehicle();
+    /// The same, and the driver sums of a few rows while their tables' lines are still in the nearest cache.
+    fn add_increments_and_drivers(&self, batch: Batch, width: usize) {
+        let (slots, vehicles) = (batch.slot(), batch.vehicle());
         let mut start = 0;
-        while start < vehicles.len() {
-            let end = stretch_end(vehicles, start, STRETCH_ROWS);
-            let stretch = Stretch { batch, rows: start..end };
-            let mut range = self.vehicles.lock(vehicles[start]);
-            let sums = range.get_or_insert_with(|| VehicleSums::new(width));
-            self.instructions.add_driver_rows(&self.groups, &stretch, sums);
+        while start < slots.len() {
+            let end = stretch_end(slots, start, STRETCH_ROWS);
+            let end = stretch_end(&vehicles[..end], start, STRETCH_ROWS);
+            // Every thread locks a range of slots first and one of vehicles second, so none waits in a circle.
+            let mut slot_range = self.slots.lock(slots[start]);
+            let mut vehicle_range = self.vehicles.lock(vehicles[start]);
+            let clocks = slot_range.get_or_insert_with(|| SlotSums::new(self.groups.len(), self.words()));
+            let drivers = vehicle_range.get_or_insert_with(|| VehicleSums::new(width));
+            for tile in (start..end).step_by(DRIVER_RECORDS) {
+                let stretch = Stretch { batch, rows: tile..end.min(tile + DRIVER_RECORDS) };
+                for group in &self.groups {
+                    self.instructions.add_increments(group, &self.masks, &stretch, clocks);
+                }
+                self.instructions.add_driver_rows(&self.groups, &stretch, drivers);
+            }
             start = end;
         }
     }
@@ -203,9 +162,9 @@ impl DamageBackend for CpuDamage {
     fn push(&self, batch: &DamageBatch) -> Result<(), BackendError> {
         let batch = Batch::check(&self.tables, batch)?;
         self.seen.note(&batch);
-        self.add_increments(batch);
-        if let Some(width) = self.driver_width {
-            self.add_drivers(batch, width);
+        match self.driver_width {
+            Some(width) => self.add_increments_and_drivers(batch, width),
+            None => self.add_increments(batch),
         }
         Ok(())
     }
@@ -242,5 +201,3 @@ impl DamageBackend for CpuDamage {
         format!("cpu ({})", self.instructions.name())
     }
 }
-
-const _: () = assert!(RANGE_ROWS == 1 << RANGE_BITS);

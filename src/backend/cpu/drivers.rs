@@ -4,10 +4,11 @@
 //! overflow: an entry is at most 2^24, checked when the backend is opened), then widened to `i64`.
 //! Twin: `shaders/drivers.wgsl`.
 
-use super::damage::{Group, Stretch};
-use super::ranges::{RANGE_BITS, RANGE_ROWS};
+use super::damage::Stretch;
+use super::ranges::RANGE_ROWS;
+use super::tables::{Group, Input};
 use crate::backend::gate::DRIVER_RECORDS;
-use crate::model::tables::GROUP_LANES;
+use crate::model::tables::{GROUP_LANES, Lanes};
 
 /// Sums of the vehicles of one range: for every vehicle, groups in order, inputs in order, eight lanes.
 pub struct VehicleSums {
@@ -22,31 +23,42 @@ impl VehicleSums {
 }
 
 /// Adds the driver rows of the stretch (rows whose vehicles share a range) for all groups.
-#[inline(always)]
 pub fn add_driver_rows(groups: &[Group], stretch: &Stretch, sums: &mut VehicleSums) {
-    let vehicles = stretch.batch.vehicle();
-    let mut start = stretch.rows.start;
-    while start < stretch.rows.end {
-        let vehicle = vehicles[start];
-        let limit = stretch.rows.end.min(start + DRIVER_RECORDS);
-        let mut end = start + 1;
-        while end < limit && vehicles[end] == vehicle {
-            end += 1;
-        }
-        let first = (vehicle as usize & ((1 << RANGE_BITS) - 1)) * sums.width;
-        let places = sums.lanes[first..first + sums.width].chunks_exact_mut(GROUP_LANES);
-        for (input, place) in groups.iter().flat_map(|group| &group.inputs).zip(places) {
-            let mut run = [0i32; GROUP_LANES];
-            for code in &stretch.batch.codes()[input.column][start..end] {
-                let entries = &input.driver_rows[usize::from(*code)].0;
-                for (sum, entry) in run.iter_mut().zip(entries) {
-                    *sum += entry;
-                }
+    add_runs(groups, stretch, sums, |input, codes| {
+        let mut run = [0i32; GROUP_LANES];
+        for code in codes {
+            for (sum, entry) in run.iter_mut().zip(&input.driver_row(*code).0) {
+                *sum += entry;
             }
-            for (total, sum) in place.iter_mut().zip(run) {
+        }
+        run
+    });
+}
+
+/// Cuts the stretch into runs of one vehicle, at most [`DRIVER_RECORDS`] long, and adds what `sum_rows` makes of each
+/// run and input.
+#[inline(always)]
+pub fn add_runs(
+    groups: &[Group],
+    stretch: &Stretch,
+    sums: &mut VehicleSums,
+    sum_rows: impl Fn(&Input, &[u16]) -> Lanes,
+) {
+    let vehicles = &stretch.batch.vehicle()[..stretch.rows.end];
+    let columns = stretch.batch.codes();
+    let mut start = stretch.rows.start;
+    while start < vehicles.len() {
+        let vehicle = vehicles[start];
+        let limit = vehicles.len().min(start + DRIVER_RECORDS);
+        let run = vehicles[start..limit].iter().position(|other| *other != vehicle).unwrap_or(limit - start);
+        let first = (vehicle as usize & (RANGE_ROWS - 1)) * sums.width;
+        let places = sums.lanes[first..first + sums.width].as_chunks_mut::<GROUP_LANES>().0;
+        for (input, place) in groups.iter().flat_map(|group| &group.inputs).zip(places) {
+            let run_sums = sum_rows(input, &columns[input.column][start..start + run]);
+            for (total, sum) in place.iter_mut().zip(run_sums) {
                 *total = total.wrapping_add(i64::from(sum));
             }
         }
-        start = end;
+        start += run;
     }
 }

@@ -1,8 +1,9 @@
 //! Which kernel runs: picked once, when a backend is opened, by what the processor can do.
 
-use super::damage::{Group, SlotMaskTable, SlotSums, Stretch};
+use super::damage::{SlotMaskTable, SlotSums, Stretch};
 use super::drivers::{self, VehicleSums};
 use super::scalar;
+use super::tables::Group;
 #[cfg(target_arch = "x86_64")]
 use super::vector::{Avx2, Avx512};
 

@@ -13,8 +13,11 @@ const BLOCK_BITS: u32 = 9;
 
 /// The ranges of one kind of row; `T` is what is kept for [`RANGE_ROWS`] rows.
 pub struct Ranges<T> {
-    blocks: Box<[OnceLock<Box<[Mutex<Option<T>>]>>]>,
+    blocks: Box<[OnceLock<Block<T>>]>,
 }
+
+/// Neighbouring ranges, each with its lock.
+type Block<T> = Box<[Mutex<Option<T>>]>;
 
 impl<T> Default for Ranges<T> {
     fn default() -> Self {
