@@ -11,7 +11,7 @@ pub mod gpu;
 pub mod open;
 
 pub use gate::GateError;
-pub use open::{Choice, Opened, open};
+pub use open::{Choice, DeviceShare, Opened, open, open_within};
 
 use crate::model::tables::DamageTables;
 

@@ -18,6 +18,15 @@ pub enum Choice {
     Gpu,
 }
 
+/// How much of a device a backend may take. Results do not depend on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeviceShare {
+    #[default]
+    Usual,
+    /// A quarter of the usual sizes: for another try after the device ran out of memory.
+    Small,
+}
+
 /// A backend ready for batches.
 pub struct Opened {
     pub backend: Box<dyn DamageBackend>,
@@ -33,11 +42,22 @@ pub fn open(
     threads: usize,
     request: &DamageRequest,
 ) -> Result<Opened, BackendError> {
+    open_within(DeviceShare::Usual, choice, device, threads, request)
+}
+
+/// The same, within a share of the device.
+pub fn open_within(
+    share: DeviceShare,
+    choice: Choice,
+    device: Option<&str>,
+    threads: usize,
+    request: &DamageRequest,
+) -> Result<Opened, BackendError> {
     match choice {
         Choice::Cpu => cpu(request, "--backend cpu".to_owned()),
-        Choice::Gpu => gpu(device, request),
+        Choice::Gpu => gpu(share, device, request),
         Choice::Auto => match worth_a_gpu(device, threads, request) {
-            Ok(why) => gpu(device, request).map(|opened| Opened { why, ..opened }),
+            Ok(why) => gpu(share, device, request).map(|opened| Opened { why, ..opened }),
             Err(why) => cpu(request, why),
         },
     }
@@ -51,7 +71,7 @@ fn cpu(request: &DamageRequest, why: String) -> Result<Opened, BackendError> {
 const NO_GPU: &str = "this build lacks the feature `gpu`";
 
 #[cfg(not(feature = "gpu"))]
-fn gpu(device: Option<&str>, _request: &DamageRequest) -> Result<Opened, BackendError> {
+fn gpu(_share: DeviceShare, device: Option<&str>, _request: &DamageRequest) -> Result<Opened, BackendError> {
     Err(BackendError::NoDevice { wanted: device.map(str::to_owned), why: NO_GPU.to_owned() })
 }
 
@@ -61,8 +81,12 @@ fn worth_a_gpu(_device: Option<&str>, _threads: usize, _request: &DamageRequest)
 }
 
 #[cfg(feature = "gpu")]
-fn gpu(device: Option<&str>, request: &DamageRequest) -> Result<Opened, BackendError> {
-    let limits = super::gpu::limits::GpuLimits::default();
+fn gpu(share: DeviceShare, device: Option<&str>, request: &DamageRequest) -> Result<Opened, BackendError> {
+    let usual = super::gpu::limits::GpuLimits::default();
+    let limits = match share {
+        DeviceShare::Usual => usual,
+        DeviceShare::Small => usual.smaller(),
+    };
     let backend = super::gpu::damage::GpuDamage::open(request, device, limits)?;
     let why = match device {
         Some(name) => format!("--backend gpu --device {name}"),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::error::EngineError;
 use super::prepare::{Cut, Prepared};
-use crate::backend::{self, BackendError, Choice, DamageBackend, DamageRequest};
+use crate::backend::{self, BackendError, Choice, DamageBackend, DamageRequest, DeviceShare};
 use crate::fleet::chunk::Order;
 use crate::fleet::scan::{ScanKind, ScanReport, ScanRequest, scan};
 use crate::fleet::vehicles::Ids;
@@ -18,6 +18,7 @@ use crate::score::sums::FleetSums;
 pub struct Way {
     pub backend: Choice,
     pub device: Option<String>,
+    pub device_share: DeviceShare,
     /// Go on with smaller batches, then on the processor, if the device fails.
     pub fallback: bool,
     pub threads: usize,
@@ -65,7 +66,8 @@ pub(super) fn with_fallback<T>(
     once: impl Fn(&Way) -> Result<T, EngineError>,
     reason: impl Fn(&mut T) -> &mut String,
 ) -> Result<T, EngineError> {
-    let smaller = Way { chunk_rows: (way.chunk_rows / 8).max(LEAST_CHUNK_ROWS), ..way.clone() };
+    let smaller =
+        Way { chunk_rows: (way.chunk_rows / 8).max(LEAST_CHUNK_ROWS), device_share: DeviceShare::Small, ..way.clone() };
     let processor = Way { backend: Choice::Cpu, device: None, ..way.clone() };
     let mut story = String::new();
     for (way, next) in [(way, "again with smaller batches"), (&smaller, "on the processor")] {
@@ -101,7 +103,7 @@ fn accumulate_once(prepared: &Prepared, cut: &Cut, way: &Way, control: &Control)
     let request = DamageRequest { tables: &prepared.model.tables, masks: &cut.masks, drivers: way.drivers };
     let why = Mutex::new(String::new());
     let open = || -> Result<Box<dyn DamageBackend>, BackendError> {
-        let opened = backend::open(way.backend, way.device.as_deref(), way.threads, &request)?;
+        let opened = backend::open_within(way.device_share, way.backend, way.device.as_deref(), way.threads, &request)?;
         *why.lock().unwrap_or_else(PoisonError::into_inner) = opened.why;
         Ok(opened.backend)
     };

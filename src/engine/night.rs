@@ -154,7 +154,8 @@ impl Night {
         let why = Mutex::new(String::new());
         let open_backend = || -> Result<Box<dyn DamageBackend>, BackendError> {
             let request = DamageRequest { tables, masks: &cut.masks, drivers: way.drivers };
-            let opened = backend::open(way.backend, way.device.as_deref(), way.threads, &request)?;
+            let opened =
+                backend::open_within(way.device_share, way.backend, way.device.as_deref(), way.threads, &request)?;
             *why.lock().unwrap_or_else(PoisonError::into_inner) = opened.why;
             Ok(opened.backend)
         };

@@ -9,6 +9,7 @@ use super::plan::ScorePlan;
 use super::prepare::{Cut, Prepared};
 use super::report::{ScoreReport, Timings};
 use super::write_scores::{table, write_scores};
+use crate::backend::DeviceShare;
 use crate::fleet::account::Account;
 use crate::fleet::manifest::{Manifest, ManifestAccount, ManifestModel, StageTiming};
 use crate::fleet::writer::OutputFolder;
@@ -213,6 +214,7 @@ pub(super) fn way(plan: &ScorePlan) -> Way {
     Way {
         backend: plan.backend,
         device: plan.device.clone(),
+        device_share: DeviceShare::Usual,
         fallback: plan.fallback,
         threads: plan.threads,
         memory_limit_bytes: plan.memory_limit_bytes,

@@ -14,7 +14,7 @@ use super::plan::CHUNK_ROWS;
 use super::prepare::{Cut, Prepared};
 use super::score::{latest_day, thread_pool};
 use super::write_scores::write_scores;
-use crate::backend::{BackendError, Choice};
+use crate::backend::{BackendError, Choice, DeviceShare};
 use crate::fleet::scan::ScanKind;
 use crate::run::{Control, Event};
 use crate::score::fleet::Fleet;
@@ -94,6 +94,7 @@ pub fn verify(plan: &VerifyPlan, control: &Control) -> Result<VerifyReport, Engi
     let first_way = Way {
         backend: Choice::Cpu,
         device: None,
+        device_share: DeviceShare::Usual,
         fallback: false,
         threads: 1,
         memory_limit_bytes: plan.memory_limit_bytes,
