@@ -1,0 +1,5 @@
+//! Night by night against one run over everything: whatever comes in between, the content is the same.
+
+mod nights;
+mod refusals;
+mod world;

@@ -1,0 +1,247 @@
+//! What a state refuses, what it survives, and that its comparator objects.
+
+use std::fs;
+
+use fleetwear::engine::{EngineError, ScorePlan, score};
+use fleetwear::run::Control;
+use fleetwear::score::state::error::StateError;
+
+use super::world::{FIRST_DAY, Order, World, days};
+
+const PAST: i32 = 150;
+
+fn settled() -> World {
+    let world = World::new(true, false);
+    for (name, from, to) in [("a", 0, 100), ("b", 100, PAST)] {
+        world.write_history(name, &days(FIRST_DAY + from..FIRST_DAY + to));
+    }
+    world.night(None).unwrap();
+    world
+}
+
+fn add_day(world: &World, day: i32) {
+    world.write_history(&format!("n{day:04}"), &days(FIRST_DAY + day..FIRST_DAY + day + 1));
+}
+
+fn refusal(world: &World, as_of_day: Option<i32>) -> StateError {
+    match world.night(as_of_day) {
+        Err(EngineError::State(error)) => error,
+        Err(error) => panic!("another error: {error}"),
+        Ok(_) => panic!("it was not refused"),
+    }
+}
+
+#[test]
+fn another_model_or_dictionary_is_refused() {
+    let world = settled();
+    for file in ["model.toml", "dataset.toml"] {
+        let path = world.path(file);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replace("0.5", "0.25")).unwrap();
+        let error = refusal(&world, None);
+        assert!(matches!(&error, StateError::OtherInput { what, .. } if file.starts_with(what.trim_end_matches(".toml"))));
+        assert!(error.to_string().contains("--rebuild-state"));
+        fs::write(&path, text).unwrap();
+    }
+    let plan = ScorePlan { state: Some(world.state()), drivers: false, ..world.plan(None) };
+    assert!(score(&plan, &Control::silent()).unwrap_err().to_string().contains("drivers"));
+    world.compare(None, "as it was");
+}
+
+#[test]
+fn a_state_only_goes_forward() {
+    let world = settled();
+    assert!(matches!(refusal(&world, Some(FIRST_DAY + PAST - 2)), StateError::AsOfBack { .. }));
+    world.compare(Some(FIRST_DAY + PAST - 1), "the same day");
+    world.compare(Some(FIRST_DAY + PAST + 5), "days without records");
+    assert!(matches!(refusal(&world, None), StateError::AsOfBack { .. }));
+}
+
+#[test]
+fn files_changed_touched_and_gone() {
+    let mut world = settled();
+    let path = world.history("a");
+    let bytes = fs::read(&path).unwrap();
+    world.write_history("a", &days(FIRST_DAY..FIRST_DAY + 99));
+    assert!(matches!(refusal(&world, None), StateError::FileChanged { path: named } if named == path));
+    fs::write(&path, &bytes).unwrap();
+    add_day(&world, PAST);
+    world.compare(None, "only touched");
+
+    // Gone, and not needed: the scores are those of all files.
+    add_day(&world, PAST + 1);
+    let whole = world.whole(None);
+    fs::remove_file(&path).unwrap();
+    assert_eq!(world.night(None).unwrap().content_hash, whole.content_hash);
+    // Needed: a replacement from before the log.
+    world.orders.push(Order { vehicle: 7, component: "fuse", position: None, day: FIRST_DAY + 12 });
+    world.write_tables();
+    match refusal(&world, None) {
+        StateError::HistoriesGone { vehicles, example_vehicles, files } => {
+            assert_eq!((vehicles, example_vehicles, files.len()), (1, vec!["V007".to_owned()], 1));
+            assert!(files[0].ends_with("a.parquet"), "{files:?}");
+        }
+        error => panic!("{error}"),
+    }
+    fs::write(&path, &bytes).unwrap();
+    world.compare(None, "restored");
+}
+
+#[test]
+fn a_file_that_is_needed_for_later_rows_must_stay() {
+    let world = settled();
+    world.write_history("ahead", &days(FIRST_DAY + PAST..FIRST_DAY + PAST + 9));
+    world.compare(Some(FIRST_DAY + PAST + 2), "three of nine days");
+    fs::remove_file(world.history("ahead")).unwrap();
+    assert!(matches!(refusal(&world, Some(FIRST_DAY + PAST + 3)), StateError::FileNeeded { .. }));
+}
+
+#[test]
+fn rebuilt_on_demand() {
+    let world = settled();
+    world.write_history("a", &days(FIRST_DAY..FIRST_DAY + 99));
+    let plan = ScorePlan { state: Some(world.state()), rebuild_state: true, ..world.plan(None) };
+    let report = score(&plan, &Control::silent()).unwrap();
+    assert_eq!(report.content_hash, world.whole(None).content_hash);
+    add_day(&world, PAST);
+    let report = world.compare(None, "after rebuilding");
+    assert!(!report.night.unwrap().counts.everything);
+}
+
+#[test]
+fn a_foreign_folder_and_a_damaged_state() {
+    let world = settled();
+    fs::write(world.state().join("letters.txt"), "mine").unwrap();
+    assert!(matches!(refusal(&world, None), StateError::Foreign { found, .. } if found == "letters.txt"));
+    fs::remove_file(world.state().join("letters.txt")).unwrap();
+    let array = world.state().join("gen-00000001/clock_q48-00000.bin");
+    let bytes = fs::read(&array).unwrap();
+    let mut flipped = bytes.clone();
+    flipped[100] ^= 1;
+    fs::write(&array, flipped).unwrap();
+    assert!(matches!(refusal(&world, None), StateError::Damaged { path, .. } if path == array));
+    fs::write(&array, bytes).unwrap();
+    let record = world.state().join("gen-00000001/state.json");
+    let text = fs::read_to_string(&record).unwrap();
+    fs::write(&record, text.replace("\"version\": 1", "\"version\": 99")).unwrap();
+    assert!(matches!(refusal(&world, None), StateError::Version { got: 99, .. }));
+    fs::write(&record, text).unwrap();
+    world.compare(None, "mended");
+}
+
+#[test]
+fn of_two_runs_at_once_one_commits() {
+    let world = settled();
+    add_day(&world, PAST);
+    let plans: Vec<ScorePlan> =
+        (0..2).map(|_| ScorePlan { state: Some(world.state()), ..world.plan(None) }).collect();
+    let outcomes: Vec<_> = std::thread::scope(|scope| {
+        let runs: Vec<_> = plans.iter().map(|plan| scope.spawn(|| score(plan, &Control::silent()))).collect();
+        runs.into_iter().map(|run| run.join().unwrap()).collect()
+    });
+    // They may have met or not; nobody may have worked on a state that another changed.
+    let refused = outcomes.iter().filter(|outcome| matches!(outcome, Err(EngineError::State(StateError::InUse { .. }))));
+    let done: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()).collect();
+    assert_eq!(refused.count() + done.len(), 2);
+    assert!(!done.is_empty());
+    let whole = world.whole(None).content_hash;
+    assert!(done.iter().all(|report| report.content_hash == whole));
+
+    let held = fleetwear::score::state::folder::StateFolder::open(&world.state()).unwrap();
+    assert!(matches!(refusal(&world, None), StateError::InUse { .. }));
+    drop(held);
+    add_day(&world, PAST + 1);
+    world.compare(None, "afterwards");
+}
+
+/// Kills are simulated by putting back what a run that stopped at that step would have left.
+#[test]
+fn killed_between_any_two_steps() {
+    let world = settled();
+    add_day(&world, PAST);
+    let state = world.state();
+    let pointer = fs::read_to_string(state.join("CURRENT")).unwrap();
+    let copy = world.path("copy");
+    copy_folder(&state, &copy);
+    let plan = ScorePlan { state: Some(state.clone()), ..world.plan(None) };
+    let report = score(&plan, &Control::silent()).unwrap();
+    let after = world.path("after");
+    copy_folder(&state, &after);
+    assert_eq!(fs::read_to_string(state.join("CURRENT")).unwrap().trim(), "gen-00000002");
+
+    let restore = |with: &[&str]| {
+        fs::remove_dir_all(&state).unwrap();
+        copy_folder(&copy, &state);
+        for name in with {
+            copy_folder(&after.join(name), &state.join(name));
+        }
+        assert_eq!(fs::read_to_string(state.join("CURRENT")).unwrap(), pointer);
+    };
+    let expected = report.content_hash.clone();
+    // Before anything was placed, after the log, after the generation: the scores are not there.
+    for with in [&[][..], &["log-00000002"], &["log-00000002", "gen-00000002"]] {
+        restore(with);
+        fs::create_dir_all(state.join(".gen-00000002.fleetwear-staging")).unwrap();
+        fs::write(state.join(".gen-00000002.fleetwear-staging/part"), "half").unwrap();
+        let other = ScorePlan { state: Some(state.clone()), ..world.plan(None) };
+        let again = score(&other, &Control::silent()).unwrap();
+        assert_eq!(again.content_hash, expected, "{with:?}");
+        assert!(!again.night.unwrap().counts.everything);
+        world.compare(None, "the night after");
+    }
+    // After the scores: the same command finds its scores in place and lets the state follow.
+    restore(&["log-00000002", "gen-00000002"]);
+    let resumed = score(&plan, &Control::silent()).unwrap();
+    assert_eq!((resumed.content_hash.as_str(), resumed.vehicles), (expected.as_str(), report.vehicles));
+    assert_eq!((resumed.account, resumed.rows, resumed.as_of_day), (report.account, report.rows, report.as_of_day));
+    assert_eq!(resumed.warnings.len(), 1);
+    assert_eq!(fs::read_to_string(state.join("CURRENT")).unwrap().trim(), "gen-00000002");
+    let repeated = score(&plan, &Control::silent()).unwrap_err();
+    assert!(matches!(repeated, EngineError::Write(_)), "a third time the folder is taken: {repeated}");
+    add_day(&world, PAST + 1);
+    world.compare(None, "the night after");
+}
+
+#[test]
+fn nothing_is_left_lying_about() {
+    let world = settled();
+    for day in 0..3 {
+        add_day(&world, PAST + day);
+        world.night(None).unwrap();
+    }
+    let mut names: Vec<String> =
+        fs::read_dir(world.state()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    let logs: Vec<String> = (1..=4).map(|night| format!("log-0000000{night}")).collect();
+    let expected: Vec<&str> =
+        ["CURRENT", "gen-00000004"].into_iter().chain(["lock"]).chain(logs.iter().map(String::as_str)).collect();
+    assert_eq!(names, expected);
+}
+
+/// The comparator of all these tests is the content hash: it must object to one record more.
+#[test]
+fn one_record_more_is_another_content() {
+    let world = settled();
+    let whole = world.whole(None);
+    let mut more = days(FIRST_DAY + 20..FIRST_DAY + 21);
+    more.truncate(1);
+    more[0].vehicle = 23;
+    more[0].day = FIRST_DAY + 1;
+    world.write_history("more", &more);
+    let other = world.whole(None);
+    assert_ne!(whole.content_hash, other.content_hash);
+    assert!(super::world::first_difference(&whole.out, &other.out).contains("V023"));
+}
+
+fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
