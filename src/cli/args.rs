@@ -128,7 +128,8 @@ pub struct SynthArgs {
 Examples:
   fleetwear score --data fleet/ --model ev-passenger --out scores/
   fleetwear score --data dataset.toml --model model.toml --out scores/ --as-of 2026-10-31 --keep model,plant
-  fleetwear score --data fleet/ --model ev-passenger --out scores/ --backend gpu --device 0000:01:00.0")]
+  fleetwear score --data fleet/ --model ev-passenger --out scores/ --backend gpu --device 0000:01:00.0
+  fleetwear score --data fleet/ --model ev-passenger --out scores/2026-10-31 --state state/")]
 pub struct ScoreArgs {
     #[command(flatten)]
     pub data: DataArgs,
@@ -140,6 +141,12 @@ pub struct ScoreArgs {
     /// Vehicle attributes to carry into the scores
     #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
     pub keep: Vec<String>,
+    /// Keep a state here and go on from it: a night reads only new files, and the scores are those of a whole run
+    #[arg(long, value_name = "FOLDER")]
+    pub state: Option<PathBuf>,
+    /// Begin the state anew from all files
+    #[arg(long, requires = "state")]
+    pub rebuild_state: bool,
     /// End with code 7 if the device is lost or out of memory, instead of going on without it
     #[arg(long)]
     pub no_fallback: bool,

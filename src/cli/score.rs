@@ -11,6 +11,7 @@ use super::values::MaxBad;
 use super::words::Word;
 use super::{account, exit};
 use crate::backend::Choice;
+use crate::engine::night::NightReport;
 use crate::engine::{self, ScorePlan, ScoreReport, Timings};
 
 pub fn run(args: ScoreArgs, console: &Console) -> Result<Exit, CliError> {
@@ -35,6 +36,8 @@ fn plan(args: ScoreArgs) -> Result<ScorePlan, CliError> {
     plan.as_of_day = args.data.as_of.map(|day| day.0);
     plan.keep = args.keep;
     plan.drivers = !args.no_drivers;
+    plan.state = args.state;
+    plan.rebuild_state = args.rebuild_state;
     Ok(plan)
 }
 
@@ -74,11 +77,11 @@ pub fn summary(report: &ScoreReport, console: &Console) -> String {
     line(Word::AsOf, report.manifest.as_of.clone().unwrap_or_default());
     line(Word::Device, format!("{} ({})", report.device, report.device_reason));
     line(Word::ContentHash, report.content_hash.clone());
-    format!("{}\n{}", summary.lines(), timings(&report.timings, console))
+    format!("{}\n{}", summary.lines(), timings(&report.timings, report.night.as_ref(), console))
 }
 
 /// Where the time went, as lines.
-pub fn timings(timings: &Timings, console: &Console) -> String {
+pub fn timings(timings: &Timings, night: Option<&NightReport>, console: &Console) -> String {
     let mut table = Table::new(&[console.word(Word::Stage), console.word(Word::Time)]);
     let mut line = |stage: &str, time: Duration| table.row([stage.to_owned(), seconds(time.as_secs_f64())]);
     line("plan", timings.plan);
@@ -88,6 +91,14 @@ pub fn timings(timings: &Timings, console: &Console) -> String {
     line("· kernel", timings.kernel);
     line("finish", timings.finish);
     line("write", timings.write);
+    if let Some(NightReport { times, .. }) = night {
+        line("state: load", times.load);
+        line("state: log", times.log);
+        line("state: repeats", times.repeats);
+        line("state: merge", times.merge);
+        line("state: form anew", times.reform);
+        line("state: store", times.store);
+    }
     line(console.word(Word::Total), timings.total);
     table.text()
 }

@@ -12,6 +12,7 @@ pub mod prepare;
 pub mod report;
 pub mod score;
 pub mod verify;
+mod verify_nights;
 pub mod write_scores;
 
 pub use error::EngineError;

@@ -16,10 +16,12 @@ use super::report::day_text;
 use crate::backend::{self, BackendError, Choice, DamageBackend, DamageRequest, SlotMasks};
 use crate::fleet::account::Skip;
 use crate::fleet::chunk::Order;
+use crate::fleet::dataset::Dataset;
 use crate::fleet::dictionary::ChannelSource;
+use crate::fleet::error::FleetError;
 use crate::fleet::joins::JoinTable;
 use crate::fleet::manifest::{ManifestAccount, StageTiming};
-use crate::fleet::scan::{ScanReport, ScanRequest};
+use crate::fleet::scan::{ChunkSink, ScanReport, ScanRequest, scan};
 use crate::fleet::time::TimeAxis;
 use crate::run::Control;
 use crate::score::state::error::StateError;
@@ -52,6 +54,10 @@ pub struct NightReport {
     /// Rows of all nights since then: a row that several nights looked at counts each time.
     pub account_of_state: ManifestAccount,
 }
+
+/// Reads the histories of a dataset.
+pub(super) type Read<'a> =
+    dyn Fn(&Dataset, &ScanRequest, &dyn ChunkSink) -> Result<ScanReport, FleetError> + Sync + 'a;
 
 /// What the next night is to have of this one, beside the sums.
 pub(super) struct Kept<'b> {
@@ -100,6 +106,7 @@ impl Night {
         prepared: &mut Prepared,
     ) -> Result<Self, EngineError> {
         let began = Instant::now();
+        folder.discard_unfinished();
         let axis = prepared.dataset.axis;
         let made_from = made_from(prepared, drivers);
         let record = if rebuild { None } else { folder.current()? };
@@ -139,16 +146,19 @@ impl Night {
         control: &Control,
         pool: &rayon::ThreadPool,
     ) -> Result<(Accumulated, Kept<'b>), EngineError> {
-        let once = |way: &Way| pool.install(|| self.accumulate_once(prepared, cut, way, control));
+        let read = |dataset: &Dataset, request: &ScanRequest, sink: &dyn ChunkSink| scan(dataset, request, control, sink);
+        let once = |way: &Way| pool.install(|| self.accumulate_once(prepared, cut, way, control, &read));
         with_fallback(way, control, once, |(done, _)| &mut done.device_reason)
     }
 
-    fn accumulate_once<'b>(
+    /// One attempt, with the reader to use.
+    pub fn accumulate_once<'b>(
         &'b self,
         prepared: &Prepared,
         cut: &Cut,
         way: &Way,
         control: &Control,
+        read: &Read,
     ) -> Result<(Accumulated, Kept<'b>), EngineError> {
         let tables = &prepared.model.tables;
         let why = Mutex::new(String::new());
@@ -184,6 +194,7 @@ impl Night {
             open_backend: &open_backend,
             open_cells: &open_cells,
             control,
+            read: &|request, sink| read(&prepared.dataset, request, sink),
         };
         let night = context.sum(self.before.as_ref(), &self.stock)?;
         let done = Accumulated {

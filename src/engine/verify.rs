@@ -1,6 +1,6 @@
 //! Shows on the user's own data and device that the way of computing does not matter: one thread, all threads, the
-//! GPU, files reversed, other chunk sizes, disk instead of memory, shards merged. One content hash, or the first
-//! place where two runs differ.
+//! GPU, files reversed, other chunk sizes, disk instead of memory, shards merged, night by night. One content hash, or
+//! the first place where two runs differ.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -13,6 +13,7 @@ use super::error::EngineError;
 use super::plan::CHUNK_ROWS;
 use super::prepare::{Cut, Prepared};
 use super::score::{latest_day, thread_pool};
+use super::verify_nights::night_by_night;
 use super::write_scores::write_scores;
 use crate::backend::{BackendError, Choice, DeviceShare};
 use crate::fleet::scan::ScanKind;
@@ -79,6 +80,7 @@ impl VerifyReport {
 
 const FIRST: &str = "cpu, one thread";
 const GPU: &str = "gpu";
+const NIGHTS: &str = "the last 7 days night by night";
 const MERGED: &str = "two shards, merged";
 /// Rows of a chunk that divide nothing.
 const PRIME_ROWS: usize = 7_919;
@@ -90,7 +92,7 @@ const PRIME_ROWS: usize = 7_919;
 /// As [`super::score()`]; a difference is not an error but part of the report.
 pub fn verify(plan: &VerifyPlan, control: &Control) -> Result<VerifyReport, EngineError> {
     let pool = thread_pool(plan.threads)?;
-    let prepared = Prepared::open(&plan.data, &plan.model, plan.threads, control)?;
+    let mut prepared = Prepared::open(&plan.data, &plan.model, plan.threads, control)?;
     let first_way = Way {
         backend: Choice::Cpu,
         device: None,
@@ -116,7 +118,11 @@ pub fn verify(plan: &VerifyPlan, control: &Control) -> Result<VerifyReport, Engi
         let required = plan.backend == Choice::Gpu || plan.device.is_some();
         let began = Instant::now();
         control.emit(Event::Stage { name, total_rows: None });
-        let (sums, device) = match sums_of(&prepared, &cut, name, &way, control) {
+        let summed = match name {
+            NIGHTS => night_by_night(&mut prepared, &cut, &way, &pool, control),
+            _ => sums_of(&prepared, &cut, name, &way, control),
+        };
+        let (sums, device) = match summed {
             Err(EngineError::Backend(error @ BackendError::NoDevice { .. })) if !required => {
                 skipped.push((name, error.to_string()));
                 continue;
@@ -177,7 +183,8 @@ fn ways(plan: &VerifyPlan, first: &Way) -> Vec<(&'static str, Way)> {
         ("chunks of 65,536 rows", Way { chunk_rows: 65_536, ..all.clone() }),
         ("chunks of 7,919 rows", Way { chunk_rows: PRIME_ROWS, ..all.clone() }),
         ("sorted on disk", Way { scan_kind: Some(ScanKind::Spill), ..all.clone() }),
-        (MERGED, all),
+        (MERGED, all.clone()),
+        (NIGHTS, all),
     ]
 }
 

@@ -117,6 +117,14 @@ impl StateFolder {
         Ok(())
     }
 
+    /// Removes what a killed run left of a generation that never counted, so that this run can make it.
+    pub fn discard_unfinished(&self) {
+        let next = self.next();
+        for path in [self.generation(next), self.path.join(Self::log_name(next))] {
+            let _ = fs::remove_dir_all(path);
+        }
+    }
+
     /// Removes what killed runs left, and generations and logs that `record`, the current one, does not refer to.
     /// Best effort: what remains is tried again next time and is never read.
     pub fn clean(&self, record: Option<&StateRecord>) {

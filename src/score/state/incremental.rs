@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use super::capped;
 use super::cell_sums::{CellRows, CellSummer, CellSums};
 use super::cells::{ABSENT, Mapping};
 use super::log_read::LogReader;
@@ -20,7 +21,7 @@ use super::traits::FleetTraits;
 use crate::backend::SlotMasks;
 use crate::fleet::account::{Account, Skip};
 use crate::fleet::chunk::Chunk;
-use crate::fleet::scan::{ScanRequest, SinkError, scan};
+use crate::fleet::scan::{ScanRequest, SinkError};
 use crate::fleet::vehicles::Ids;
 use crate::run::Event;
 use crate::score::sums::FleetSums;
@@ -47,6 +48,8 @@ pub(super) fn incremental<'b>(
         return Err(NightError::Sink(error));
     }
     let cells = sum_cells(night, before, &mapping, &log, &mut counts)?;
+    let open_rests = |vehicles: &[u32]| summer(night, vehicles.iter().copied(), false);
+    let capped = capped::resolve(before, &mapping, &cells, plan, &log, &open_rests, night.control)?;
     times.log = began.elapsed();
 
     let began = Instant::now();
@@ -64,7 +67,7 @@ pub(super) fn incremental<'b>(
         request.threads,
         night.most_repeats(),
     )?;
-    let mut report = scan(night.fleet.dataset, &request, night.control, &sink)?;
+    let mut report = (night.read)(&request, &sink)?;
     let mut gathered = sink.finish()?;
     times.scan = began.elapsed();
 
@@ -89,15 +92,22 @@ pub(super) fn incremental<'b>(
     night.control.emit(Event::Stage { name: "merge", total_rows: None });
     let columns = fleet.driver_columns();
     let ordinal: Vec<u32> = (0..sums.vehicles as u32).map(|vehicle| ordinals.of(vehicle)).collect();
-    let overlay = Overlay { stored, mapping: &mapping, cells: &cells, ordinal: &ordinal, driver_columns: &columns };
-    let ambiguous = overlay.apply(&mut sums, plan, widths);
+    let overlay = Overlay {
+        stored,
+        mapping: &mapping,
+        cells: &cells,
+        rest_capped: &capped.words,
+        ordinal: &ordinal,
+        driver_columns: &columns,
+    };
+    overlay.apply(&mut sums, plan, widths);
     let mut doubtful = settled.take_out(&replaced, &mut sums, plan, widths);
     times.merge = began.elapsed();
 
     let began = Instant::now();
     let changed = changed_traits(night, before);
     doubtful.extend(gathered.untold.keys());
-    let by_ordinal = mapping.uncovered.iter().chain(&ambiguous).chain(&changed.masks).chain(&changed.side_tables);
+    let by_ordinal = mapping.uncovered.iter().chain(&capped.unresolved).chain(&changed.masks).chain(&changed.side_tables);
     doubtful.extend(by_ordinal.map(|&ordinal| index[ordinal as usize]).filter(|&vehicle| vehicle != ABSENT));
     let chosen = Chosen::new(doubtful, plan);
     counts.reformed = chosen.vehicles.len() as u64;
@@ -258,7 +268,7 @@ impl Reform<'_, '_> {
             self.rewritten,
             most_rows,
         )?;
-        scan(night.fleet.dataset, &request, night.control, &sink)?;
+        (night.read)(&request, &sink)?;
         let (formed, rows) = sink.finish()?;
         let records = |sums: &FleetSums, vehicle: u32| -> u64 {
             night.fleet.plan.of(vehicle as usize).map(|slot| u64::from(sums.tally.slots[slot].records)).sum()

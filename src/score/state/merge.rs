@@ -5,6 +5,7 @@
 //! the vehicle's presence, because a least and a greatest cannot be subtracted. Such a tick is the first or last of its
 //! day: scores look at days only.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use rayon::prelude::*;
@@ -28,6 +29,8 @@ pub struct Overlay<'a> {
     pub mapping: &'a Mapping,
     /// Sums of the mapping's cells.
     pub cells: &'a CellSums,
+    /// Capped bits of rests, by segment, where they are not the segment's own.
+    pub rest_capped: &'a HashMap<u32, Vec<u32>>,
     /// Ordinal by tonight's vehicle index, [`ABSENT`] for vehicles that the state does not know.
     pub ordinal: &'a [u32],
     /// Column of tonight's driver sums of each stored one.
@@ -95,44 +98,24 @@ fn take<'a, T>(slice: &mut &'a mut [T], count: usize) -> &'a mut [T] {
 }
 
 impl Overlay<'_> {
-    /// Adds the stored sums to tonight's. Returns, sorted, the ordinals of vehicles of which it cannot be told which
-    /// side of a boundary a capped record lies on.
-    pub(super) fn apply(&self, sums: &mut FleetSums, plan: &SlotPlan, widths: Widths) -> Vec<u32> {
-        let mut ambiguous: Vec<u32> = blocks(sums, plan, widths)
-            .into_par_iter()
-            .flat_map_iter(|mut block| {
-                let mut ambiguous = Vec::new();
-                for vehicle in block.vehicles.clone() {
-                    let ordinal = self.ordinal.get(vehicle).copied().unwrap_or(ABSENT);
-                    if ordinal != ABSENT && (ordinal as usize) < self.stored.presence.len() {
-                        let clear = self.add_vehicle(&mut block, vehicle, ordinal as usize, plan.axis, widths, plan);
-                        if !clear {
-                            ambiguous.push(ordinal);
-                        }
-                    }
+    /// Adds the stored sums to tonight's.
+    pub(super) fn apply(&self, sums: &mut FleetSums, plan: &SlotPlan, widths: Widths) {
+        blocks(sums, plan, widths).into_par_iter().for_each(|mut block| {
+            for vehicle in block.vehicles.clone() {
+                let ordinal = self.ordinal.get(vehicle).copied().unwrap_or(ABSENT) as usize;
+                if ordinal < self.stored.presence.len() {
+                    self.add_vehicle(&mut block, vehicle, ordinal, widths, plan);
                 }
-                ambiguous
-            })
-            .collect();
-        ambiguous.sort_unstable();
-        ambiguous
+            }
+        });
     }
 
-    fn add_vehicle(
-        &self,
-        block: &mut Block,
-        vehicle: usize,
-        ordinal: usize,
-        axis: TimeAxis,
-        widths: Widths,
-        plan: &SlotPlan,
-    ) -> bool {
+    fn add_vehicle(&self, block: &mut Block, vehicle: usize, ordinal: usize, widths: Widths, plan: &SlotPlan) {
         let Self { stored, mapping, cells, driver_columns, .. } = *self;
         let Widths { mechanisms, words, exposures, .. } = widths;
         let (first_slot, boundaries) = plan.boundaries(vehicle);
         let mut cell = mapping.cells_of(ordinal).start;
         let last_cell = mapping.cells_of(ordinal).end;
-        let mut clear = true;
         for segment in stored.segments.of(ordinal) {
             let rest_slot = mapping.slot_of_segment[segment];
             let rest = (rest_slot as usize).wrapping_sub(block.first_slot);
@@ -142,8 +125,13 @@ impl Overlay<'_> {
             let held = &stored.tally.slots[segment];
             let mut left = *held;
             add_clocks(block, rest, &stored.damage.clocks_q48[segment * mechanisms..][..mechanisms], mechanisms);
-            for word in 0..words {
-                block.capped[rest * words + word] |= stored.damage.capped[segment * words + word];
+            let segment_capped = &stored.damage.capped[segment * words..][..words];
+            let capped = match self.rest_capped.is_empty() {
+                true => segment_capped,
+                false => self.rest_capped.get(&(segment as u32)).map_or(segment_capped, Vec::as_slice),
+            };
+            for (word, capped) in block.capped[rest * words..][..words].iter_mut().zip(capped) {
+                *word |= capped;
             }
             for exposure in 0..exposures {
                 let missing = &mut block.missing[rest * exposures + exposure];
@@ -159,9 +147,7 @@ impl Overlay<'_> {
                     *sum = sum.wrapping_sub(moved);
                 }
                 for word in 0..words {
-                    let moved = cells.damage.capped[cell * words + word];
-                    block.capped[to * words + word] |= moved;
-                    clear &= moved == 0;
+                    block.capped[to * words + word] |= cells.damage.capped[cell * words + word];
                 }
                 for exposure in 0..exposures {
                     let moved = cells.tally.missing(cell, exposure);
@@ -178,7 +164,7 @@ impl Overlay<'_> {
             if left.records != held.records {
                 let slot = (rest_slot - first_slot) as usize;
                 let after = slot.checked_sub(1).and_then(|before| boundaries.get(before)).copied();
-                narrow(&mut left, held, after, boundaries.get(slot).copied(), &stored.presence[ordinal], axis);
+                narrow(&mut left, held, after, boundaries.get(slot).copied(), &stored.presence[ordinal], plan.axis);
             }
             if left.records > 0 {
                 block.tally[rest].add(&left);
@@ -192,7 +178,6 @@ impl Overlay<'_> {
                 *tonight = tonight.wrapping_add(sum);
             }
         }
-        clear
     }
 }
 

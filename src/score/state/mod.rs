@@ -2,6 +2,7 @@
 //! what a run over everything would give.
 
 pub mod arrays;
+mod capped;
 pub mod cell_sums;
 pub mod cells;
 pub mod collect;

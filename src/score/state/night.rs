@@ -30,7 +30,7 @@ use crate::backend::{BackendError, DamageBackend, SlotMasks};
 use crate::fleet::dataset::Dataset;
 use crate::fleet::error::FleetError;
 use crate::fleet::joins::JoinTable;
-use crate::fleet::scan::{ScanReport, ScanRequest, SinkError, scan};
+use crate::fleet::scan::{ChunkSink, ScanReport, ScanRequest, SinkError};
 use crate::fleet::vehicles::Ids;
 use crate::model::compiled::CompiledModel;
 use crate::run::{Control, Event};
@@ -62,12 +62,16 @@ pub struct NightContext<'a> {
     pub fleet: NightFleet<'a>,
     /// For all files; the night picks those that it reads.
     pub request: &'a ScanRequest,
+    /// Reads the histories: [`crate::fleet::scan::scan`], unless somebody wants to see what happens if it differed.
+    pub read: &'a ReadHistories<'a>,
     /// Opens the backend for the slots of the fleet's masks.
     pub open_backend: &'a OpenBackend<'a>,
     /// Opens one for other cells: their masks, and whether drivers are summed.
     pub open_cells: &'a OpenCells<'a>,
     pub control: &'a Control<'a>,
 }
+
+pub type ReadHistories<'a> = dyn Fn(&ScanRequest, &dyn ChunkSink) -> Result<ScanReport, FleetError> + Sync + 'a;
 
 pub type OpenCells<'a> = dyn Fn(&SlotMasks, bool) -> Result<Box<dyn DamageBackend>, BackendError> + Sync + 'a;
 
@@ -178,6 +182,7 @@ impl Before {
         let stored = Stored::read(&path, &record)?;
         // A vehicle that only the tables knew, and that has no records, is in tonight's fleet only if tonight's tables
         // name it.
+        dataset.ids.truncate(dataset.vehicles.known);
         let stays = |ordinal: usize| stored.presence[ordinal].mask != 0 || stored.unlisted[ordinal] != 0;
         let staying: BooleanArray = (0..stored.presence.len()).map(|ordinal| Some(stays(ordinal))).collect();
         let ids = arrow::compute::filter(&stored.ids, &staying).map_err(|error| StateError::damaged(&path, error))?;
@@ -288,7 +293,7 @@ impl<'a> NightContext<'a> {
             request.threads,
             self.most_repeats(),
         )?;
-        let mut report = scan(fleet.dataset, &request, self.control, &sink)?;
+        let mut report = (self.read)(&request, &sink)?;
         times.scan = began.elapsed();
         let gathered = sink.finish()?;
         let pack_times = gathered.packer.times();
