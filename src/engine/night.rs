@@ -56,8 +56,7 @@ pub struct NightReport {
 }
 
 /// Reads the histories of a dataset.
-pub(super) type Read<'a> =
-    dyn Fn(&Dataset, &ScanRequest, &dyn ChunkSink) -> Result<ScanReport, FleetError> + Sync + 'a;
+pub(super) type Read<'a> = dyn Fn(&Dataset, &ScanRequest, &dyn ChunkSink) -> Result<ScanReport, FleetError> + Sync + 'a;
 
 /// What the next night is to have of this one, beside the sums.
 pub(super) struct Kept<'b> {
@@ -146,7 +145,8 @@ impl Night {
         control: &Control,
         pool: &rayon::ThreadPool,
     ) -> Result<(Accumulated, Kept<'b>), EngineError> {
-        let read = |dataset: &Dataset, request: &ScanRequest, sink: &dyn ChunkSink| scan(dataset, request, control, sink);
+        let read =
+            |dataset: &Dataset, request: &ScanRequest, sink: &dyn ChunkSink| scan(dataset, request, control, sink);
         let once = |way: &Way| pool.install(|| self.accumulate_once(prepared, cut, way, control, &read));
         with_fallback(way, control, once, |(done, _)| &mut done.device_reason)
     }

@@ -38,7 +38,9 @@ pub(super) fn night_by_night(
     let way = Way { skip_later: true, ..way.clone() };
     for night in 0..=NIGHTS {
         let delivery = NIGHTS - 1;
-        if night == delivery && let Some((place, event)) = &late_event {
+        if night == delivery
+            && let Some((place, event)) = &late_event
+        {
             prepared.dataset.vehicles.events.insert(*place, event.clone());
         }
         let tonight = prepared.cut(cut.as_of_day.saturating_sub(NIGHTS - night))?;
@@ -48,7 +50,10 @@ pub(super) fn night_by_night(
             let hidden = (night < delivery).then_some((id.as_str(), record.tick[0]));
             let report = scan(dataset, request, control, &Withholding { dataset, sink, hidden })?;
             // A night that reads everything finds it by itself.
-            if night == delivery && request.files.is_some() && let Some(vehicle) = dataset.ids.index_of(id) {
+            if night == delivery
+                && request.files.is_some()
+                && let Some(vehicle) = dataset.ids.index_of(id)
+            {
                 let record = Chunk { vehicle: vec![vehicle], ..record.clone() };
                 sink.push(0, &record).map_err(FleetError::Sink)?;
             }

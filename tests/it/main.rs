@@ -3,7 +3,6 @@
 // clippy.toml allows these in test functions alone, and what tests share stands outside of them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
-#[cfg(feature = "gpu")]
 mod batches;
 mod buses;
 mod cli;
@@ -12,8 +11,11 @@ mod determinism;
 mod dictionary;
 mod faults;
 mod fleet_files;
+#[cfg(feature = "gpu")]
 mod functions;
+#[cfg(feature = "gpu")]
 mod gpu;
+#[cfg(feature = "gpu")]
 mod layout;
 mod model;
 mod mutants;

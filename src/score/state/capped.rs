@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use super::cell_sums::{CellRows, CellSums, CellSummer};
+use super::cell_sums::{CellRows, CellSummer, CellSums};
 use super::cells::Mapping;
 use super::log_read::LogReader;
 use super::night::{Before, NightError};

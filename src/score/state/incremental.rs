@@ -107,7 +107,8 @@ pub(super) fn incremental<'b>(
     let began = Instant::now();
     let changed = changed_traits(night, before);
     doubtful.extend(gathered.untold.keys());
-    let by_ordinal = mapping.uncovered.iter().chain(&capped.unresolved).chain(&changed.masks).chain(&changed.side_tables);
+    let by_ordinal =
+        mapping.uncovered.iter().chain(&capped.unresolved).chain(&changed.masks).chain(&changed.side_tables);
     doubtful.extend(by_ordinal.map(|&ordinal| index[ordinal as usize]).filter(|&vehicle| vehicle != ABSENT));
     let chosen = Chosen::new(doubtful, plan);
     counts.reformed = chosen.vehicles.len() as u64;

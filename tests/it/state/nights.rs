@@ -247,7 +247,11 @@ fn any_mixture() {
                     })),
                     3 => world.orders.push(Order { vehicle, component, position, day }),
                     4 => world.orders.retain(|order| order.vehicle != vehicle),
-                    5 => world.orders.iter_mut().filter(|order| order.vehicle == vehicle).for_each(|order| order.day = day),
+                    5 => world
+                        .orders
+                        .iter_mut()
+                        .filter(|order| order.vehicle == vehicle)
+                        .for_each(|order| order.day = day),
                     _ => {
                         let zone = ZONES[of(6, 3) as usize];
                         if of(5, 4) == 0 {

@@ -39,7 +39,9 @@ fn another_model_or_dictionary_is_refused() {
         let text = fs::read_to_string(&path).unwrap();
         fs::write(&path, text.replace("0.5", "0.25")).unwrap();
         let error = refusal(&world, None);
-        assert!(matches!(&error, StateError::OtherInput { what, .. } if file.starts_with(what.trim_end_matches(".toml"))));
+        assert!(
+            matches!(&error, StateError::OtherInput { what, .. } if file.starts_with(what.trim_end_matches(".toml")))
+        );
         assert!(error.to_string().contains("--rebuild-state"));
         fs::write(&path, text).unwrap();
     }
@@ -133,14 +135,14 @@ fn a_foreign_folder_and_a_damaged_state() {
 fn of_two_runs_at_once_one_commits() {
     let world = settled();
     add_day(&world, PAST);
-    let plans: Vec<ScorePlan> =
-        (0..2).map(|_| ScorePlan { state: Some(world.state()), ..world.plan(None) }).collect();
+    let plans: Vec<ScorePlan> = (0..2).map(|_| ScorePlan { state: Some(world.state()), ..world.plan(None) }).collect();
     let outcomes: Vec<_> = std::thread::scope(|scope| {
         let runs: Vec<_> = plans.iter().map(|plan| scope.spawn(|| score(plan, &Control::silent()))).collect();
         runs.into_iter().map(|run| run.join().unwrap()).collect()
     });
     // They may have met or not; nobody may have worked on a state that another changed.
-    let refused = outcomes.iter().filter(|outcome| matches!(outcome, Err(EngineError::State(StateError::InUse { .. }))));
+    let refused =
+        outcomes.iter().filter(|outcome| matches!(outcome, Err(EngineError::State(StateError::InUse { .. }))));
     let done: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()).collect();
     assert_eq!(refused.count() + done.len(), 2);
     assert!(!done.is_empty());

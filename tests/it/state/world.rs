@@ -124,13 +124,8 @@ pub struct Order {
     pub day: i32,
 }
 
-pub const PARTS: [(&str, Option<&str>); 5] = [
-    ("brake_pad", None),
-    ("bearing", Some("left")),
-    ("bearing", Some("right")),
-    ("bearing", None),
-    ("fuse", None),
-];
+pub const PARTS: [(&str, Option<&str>); 5] =
+    [("brake_pad", None), ("bearing", Some("left")), ("bearing", Some("right")), ("bearing", None), ("fuse", None)];
 
 /// What the tables say besides the histories, which are on disk only.
 pub struct World {
@@ -157,7 +152,8 @@ impl World {
         fs::create_dir(folder.path().join("histories")).unwrap();
         fs::write(folder.path().join("dataset.toml"), DICTIONARY).unwrap();
         fs::write(folder.path().join("model.toml"), MODEL).unwrap();
-        let listed = (0..VEHICLES - 4).map(|vehicle| (vehicle, (["M1", "M2"][vehicle % 2], ZONES[vehicle % 3]))).collect();
+        let listed =
+            (0..VEHICLES - 4).map(|vehicle| (vehicle, (["M1", "M2"][vehicle % 2], ZONES[vehicle % 3]))).collect();
         let mut weather = BTreeMap::new();
         for (number, zone) in ZONES.into_iter().enumerate() {
             for day in 0..500 {
@@ -302,7 +298,8 @@ pub fn first_difference(a: &Path, b: &Path) -> String {
 }
 
 fn rows(out: &Path) -> Vec<String> {
-    let mut parts: Vec<PathBuf> = fs::read_dir(out.join("scores")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut parts: Vec<PathBuf> =
+        fs::read_dir(out.join("scores")).unwrap().map(|entry| entry.unwrap().path()).collect();
     parts.sort();
     let mut rows = Vec::new();
     for part in parts {
@@ -310,8 +307,11 @@ fn rows(out: &Path) -> Vec<String> {
         for batch in ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap() {
             let batch = batch.unwrap();
             let options = FormatOptions::default().with_null("-");
-            let columns: Vec<ArrayFormatter> =
-                batch.columns().iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options).unwrap()).collect();
+            let columns: Vec<ArrayFormatter> = batch
+                .columns()
+                .iter()
+                .map(|column| ArrayFormatter::try_new(column.as_ref(), &options).unwrap())
+                .collect();
             for row in 0..batch.num_rows() {
                 let cells: Vec<String> = columns.iter().map(|column| column.value(row).to_string()).collect();
                 rows.push(cells.join(" | "));
