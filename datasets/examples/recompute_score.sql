@@ -31,7 +31,7 @@ CREATE OR REPLACE TEMP TABLE increment AS
 WITH record AS (
     SELECT
         history.vin,
-        history.day,
+        history.date AS day,
         vehicle.model,
         history.distance_km * 0.1 AS distance_km,
         history.hard_brakes AS hard_brakes,
@@ -50,7 +50,8 @@ SELECT vin, day, 'brake_pad_wear', 'hard_braking', coalesce(hard_brakes, 0) / 22
 FROM record
 UNION ALL
 SELECT vin, day, 'motor_noise', 'running',
-       1.0 / 1600 * coalesce((greatest(motor_load_pct, 5) / 40) ^ 1.5, 1)
+       -- A cell without a value leaves the rate as it is; greatest() alone would take the floor for it.
+       1.0 / 1600 * CASE WHEN motor_load_pct IS NULL THEN 1 ELSE (greatest(motor_load_pct, 5) / 40) ^ 1.5 END
            * CASE WHEN cold_humid AND model = 'M2' THEN 3.2 ELSE 1 END
 FROM record;
 

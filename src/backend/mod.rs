@@ -9,6 +9,7 @@ pub mod gate;
 #[cfg(feature = "gpu")]
 pub mod gpu;
 pub mod open;
+pub mod upload;
 
 pub use gate::GateError;
 pub use open::{Choice, DeviceShare, Opened, open, open_within};

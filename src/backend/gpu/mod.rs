@@ -2,7 +2,8 @@
 //!
 //! [`device`] finds and opens an adapter and turns everything that can go wrong on one into typed errors; [`damage`]
 //! is the backend; [`batch`] lays tables and columns out for the shaders, [`stage`] carries columns over, [`sums`]
-//! holds what the kernels add to, [`shaders`] is the source text, [`trial`] says whether a device pays.
+//! holds what the kernels add to, [`shaders`] is the source text, [`trial`] says whether a device pays, [`upload`] how long
+//! the way there takes.
 
 pub mod batch;
 pub mod damage;
@@ -12,3 +13,4 @@ pub mod shaders;
 pub mod stage;
 pub mod sums;
 pub mod trial;
+pub mod upload;

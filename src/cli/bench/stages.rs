@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::kernel::{self, Columns};
 use super::recipe::{Recipe, RecipeError};
 use super::sample::Sample;
-use crate::backend::Choice;
+use crate::backend::{Choice, upload};
 use crate::cli::exit::CliError;
 use crate::engine::plan::CHUNK_ROWS;
 use crate::engine::{self, EngineError, ScorePlan};
@@ -107,6 +107,10 @@ impl Bench<'_> {
         measured.add("decode", rows, bytes, self.decode_s(dataset, model)?);
         let (seconds, device) = kernel::run(columns, model, self.choice, self.device, self.threads)?;
         let kernel_rows = columns.rows() as u64;
+        // The processor's kernel reads the columns where they are.
+        if !device.starts_with("cpu") {
+            measured.add("upload", kernel_rows, columns.bytes(), upload::seconds(self.device, columns.bytes())?);
+        }
         measured.add("kernel", kernel_rows, columns.bytes(), seconds.push_s + seconds.finish_s);
         measured.add("· push", kernel_rows, columns.bytes(), seconds.push_s);
         measured.add("· readback", kernel_rows, 0, seconds.finish_s);
