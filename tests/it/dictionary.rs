@@ -118,7 +118,7 @@ fn refused(from: &str, to: &str, wanted_line: usize, wanted_key: &str, wanted_pa
 
 #[test]
 fn refusals_name_line_key_and_remedy() {
-    refused("vehicle = \"vin\"", "vehicel = \"vin\"", 2, "histories.vehicle", "name the column of vehicle ids");
+    refused("vehicle = \"vin\"", "vehicel = \"vin\"", 4, "histories.vehicel", "did you mean `vehicle`?");
     refused("period  = \"day\"", "perod = \"day\"", 6, "histories.perod", "did you mean `period`?");
     refused("period  = \"day\"", "period = \"dya\"", 6, "histories.period", "did you mean \"day\"?");
     refused("period  = \"day\"", "period = \"column:humidty_pct\"", 6, "histories.period", "\"humidity_pct\"");
