@@ -2,7 +2,7 @@
 //!
 //! [`args::Args`] is what was typed; each command turns its part into a plan, checked once; the library runs the plan;
 //! the command prints the report. stdout carries data, stderr everything else. [`exit`] alone knows exit codes and
-//! hints, [`signals`] what Ctrl-C and SIGTERM do, [`words`] the two languages.
+//! hints, `signals` what Ctrl-C and SIGTERM do, `words` the two languages.
 
 mod account;
 pub mod args;

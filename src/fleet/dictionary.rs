@@ -1,5 +1,5 @@
 //! The data dictionary, parsed and resolved: which files and columns stand for what. Users do not convert their
-//! data; `dataset.toml` maps it. Parsed in [`super::dictionary_parse`].
+//! data; `dataset.toml` maps it. Parsed in `dictionary_parse`.
 
 use std::path::{Path, PathBuf};
 

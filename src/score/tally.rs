@@ -1,7 +1,7 @@
 //! What is counted per slot beside the clocks: records, first and last time, records without an exposure.
 //!
 //! Counts add up and times take the least and the greatest, so any order and any split give the same. Threads collect
-//! the changes of a chunk first and then apply them under locks of [`RANGE_SLOTS`] slots.
+//! the changes of a chunk first and then apply them under locks of `RANGE_SLOTS` slots.
 
 use std::sync::{Mutex, PoisonError, RwLock};
 

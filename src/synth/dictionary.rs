@@ -8,7 +8,7 @@ use super::plan::SynthPlan;
 use crate::model::channel::Schema;
 use crate::model::shipped::STANDARD_ATTRIBUTES;
 
-/// Complete for the files that [`super::generate`] writes.
+/// Complete for the files that [`generate`](super::generate()) writes.
 pub fn text(plan: &SynthPlan, schema: &Schema) -> String {
     let id = plan.ids.column();
     let mut text = format!(

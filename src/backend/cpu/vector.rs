@@ -1,6 +1,6 @@
 //! The reference kernel's twins for AVX2 and AVX-512: the same integers, eight lanes a register.
 //!
-//! Records are taken in blocks of [`BLOCK`], so that a column's and a table's address are looked up once a block and
+//! Records are taken in blocks of `BLOCK`, so that a column's and a table's address are looked up once a block and
 //! the additions of the block's records overlap. Increments of one slot's run gather in registers and reach memory
 //! when the slot changes. Two products of `exp2` need only the upper half of 16 × 16 bits:
 //! `(s·f + 2^17) >> 18 = ((s·f >> 16) + 2) >> 2`. A block that holds a capped record goes to the reference.

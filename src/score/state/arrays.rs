@@ -1,6 +1,6 @@
 //! Plain arrays in files: what the state keeps per vehicle, read and written by all threads at the speed of the disk.
 //!
-//! An array is cut into pieces of [`PIECE_BYTES`], one file each, `name-00000.bin`: the values in little-endian order,
+//! An array is cut into pieces of `PIECE_BYTES`, one file each, `name-00000.bin`: the values in little-endian order,
 //! nothing else. How many there are stands in `state.json`, their BLAKE3 in the generation's manifest, and each piece is
 //! checked against it as it is read: a flipped bit must not become somebody's score. Sums of random low bits do not
 //! compress, so nothing is encoded.
