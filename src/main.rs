@@ -4,5 +4,16 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
+    quiet_display_probe();
     fleetwear::cli::main()
+}
+
+/// Vulkan drivers look for a Wayland display, and the library that they ask prints an error of its own where this
+/// variable is missing, as it is in most containers. With a folder that holds no display they find none in silence.
+fn quiet_display_probe() {
+    const FOLDER: &str = "XDG_RUNTIME_DIR";
+    if cfg!(target_os = "linux") && std::env::var_os(FOLDER).is_none() {
+        // SAFETY: nothing else has run yet, so no other thread can be reading the environment.
+        unsafe { std::env::set_var(FOLDER, std::env::temp_dir()) }
+    }
 }

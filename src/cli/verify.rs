@@ -34,7 +34,9 @@ fn text(report: &VerifyReport, console: &Console) -> String {
     let headings = [Word::Run, Word::Device, Word::ContentHash, Word::Time].map(|word| console.word(word));
     let mut runs = Table::new(&headings);
     for run in &report.runs {
-        runs.row([run.name.to_owned(), run.device.clone(), run.content_hash.clone(), seconds(run.seconds)]);
+        // Enough to tell two apart; the whole hash stands below.
+        let hash: String = run.content_hash.chars().take(16).collect();
+        runs.row([run.name.to_owned(), run.device.clone(), hash, seconds(run.seconds)]);
     }
     let mut text = runs.text();
     for (name, reason) in &report.skipped {
@@ -48,7 +50,10 @@ fn text(report: &VerifyReport, console: &Console) -> String {
         console.word(Word::Scores)
     );
     match &report.difference {
-        None => text += &format!("\n{}: {size}\n", console.word(Word::Agrees)),
+        None => {
+            let hash = report.runs.first().map_or("", |run| run.content_hash.as_str());
+            text += &format!("\n{}: {hash}\n{size}\n", console.word(Word::Agrees));
+        }
         Some(difference) => {
             let (first, second) = &difference.runs;
             let mut table = Table::new(&["", ""]);
