@@ -1,7 +1,7 @@
 //! The log of packed records: finding rows in it.
 //!
 //! The two key columns of every file in the wanted stretch of time are read first, and codes only of the rows that
-//! somebody wants. Where a later night replaced a row, the latest replacement counts and the row itself does not.
+//! somebody wants. A file is hashed before it is read: a flipped bit must not become somebody's score. Where a later night replaced a row, the latest replacement counts and the row itself does not.
 //!
 //! Chunks that come from the log carry ordinals where the reader's carry vehicle indices.
 
@@ -21,6 +21,7 @@ use rayon::prelude::*;
 use super::error::StateError;
 use super::log_write::schema;
 use super::record::LogFile;
+use super::stock;
 use crate::fleet::chunk::Chunk;
 use crate::fleet::scan::SinkError;
 use crate::run::Control;
@@ -121,7 +122,7 @@ impl<'a> LogReader<'a> {
     /// The wanted rows of one file.
     fn matches(&self, file: &LogFile, wanted: &dyn Fn(u32, i32) -> bool) -> Result<Option<Chunk>, StateError> {
         let path = self.folder.join(&file.path);
-        let open = Opened::new(path, self.channels)?;
+        let open = Opened::new(path, &file.blake3, self.channels)?;
         let mut rows = Chunk::default();
         let mut selectors: Vec<RowSelector> = Vec::new();
         for batch in open.columns(&[0, 1], None)? {
@@ -166,7 +167,10 @@ struct Opened {
 }
 
 impl Opened {
-    fn new(path: PathBuf, channels: usize) -> Result<Self, StateError> {
+    fn new(path: PathBuf, blake3: &str, channels: usize) -> Result<Self, StateError> {
+        if stock::hash(&path).map_err(|error| StateError::damaged(&path, error))? != blake3 {
+            return Err(StateError::damaged(&path, "its content is not what was written"));
+        }
         let file = File::open(&path).map_err(|error| StateError::damaged(&path, error))?;
         let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::default())
             .map_err(|error| StateError::damaged(&path, error))?;
@@ -193,5 +197,84 @@ impl Opened {
             builder = builder.with_row_selection(selection);
         }
         builder.build().map_err(|error| StateError::damaged(&self.path, error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::super::log_write::LogWriter;
+    use super::*;
+    use crate::fleet::time::TimeAxis;
+
+    type Row = (u32, i32, u16, u16);
+
+    fn push(log: &LogWriter, rows: &[Row], overrides: bool) {
+        let ordinal: Vec<u32> = rows.iter().map(|row| row.0).collect();
+        let tick: Vec<i32> = rows.iter().map(|row| row.1).collect();
+        let codes = [rows.iter().map(|row| row.2).collect(), rows.iter().map(|row| row.3).collect()];
+        log.push(&ordinal, &tick, &codes, overrides).unwrap();
+    }
+
+    /// Two nights: rows of many days, then one new row and two that replace.
+    fn two_nights(folder: &Path, limit_bytes: usize) -> Vec<LogFile> {
+        let first = LogWriter::create(folder, 1, TimeAxis::Days, 10, 2, limit_bytes).unwrap();
+        for vehicle in 0..50 {
+            let rows: Vec<Row> = (5..200).map(|day| (vehicle, day, day as u16, vehicle as u16)).collect();
+            push(&first, &rows, false);
+        }
+        let mut files = first.finish().unwrap();
+        assert!(files.iter().all(|file| file.from_tick >= 10), "what is older is not kept");
+        let second = LogWriter::create(folder, 2, TimeAxis::Days, 10, 2, limit_bytes).unwrap();
+        push(&second, &[(50, 30, 1, 1)], false);
+        push(&second, &[(7, 30, 0, 7), (8, 31, 0, 8)], true);
+        files.extend(second.finish().unwrap());
+        files
+    }
+
+    fn find(folder: &Path, files: &[LogFile], ticks: &[(i32, i32)], wanted: fn(u32, i32) -> bool) -> Vec<Row> {
+        let log = LogReader::open(folder, files, 2, 10).unwrap();
+        let found = Mutex::new(Vec::new());
+        let take = |_: usize, rows: &Chunk| -> Result<(), SinkError> {
+            let row = |row: usize| (rows.vehicle[row], rows.tick[row], rows.codes[0][row], rows.codes[1][row]);
+            found.lock().unwrap().extend((0..rows.len()).map(row));
+            Ok(())
+        };
+        let count = log.find(ticks, &wanted, &take, &Control::silent()).unwrap();
+        let mut found = found.into_inner().unwrap();
+        assert_eq!(count, found.len() as u64);
+        found.sort_unstable();
+        found
+    }
+
+    #[test]
+    fn rows_are_found_once_and_replacements_count() {
+        for limit_bytes in [1 << 20, 4000] {
+            let folder = tempfile::tempdir().unwrap();
+            let files = two_nights(folder.path(), limit_bytes);
+            let found =
+                find(folder.path(), &files, &[(30, 31)], |vehicle, tick| vehicle > 5 && (30..=31).contains(&tick));
+            assert_eq!(found.len(), 44 * 2 + 1);
+            assert_eq!(found[..4], [(6, 30, 30, 6), (6, 31, 31, 6), (7, 30, 0, 7), (7, 31, 31, 7)]);
+            assert!(found.contains(&(8, 31, 0, 8)) && found.contains(&(50, 30, 1, 1)));
+            let every = find(folder.path(), &files, &[(0, 300)], |_, _| true);
+            assert_eq!(every.len(), 50 * 190 + 1);
+            assert_eq!(find(folder.path(), &files, &[(0, 9)], |_, tick| tick < 10), []);
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = two_nights(folder.path(), 1 << 20);
+        let path = folder.path().join(&files[0].path);
+        let mut bytes = std::fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        let log = LogReader::open(folder.path(), &files, 2, 10).unwrap();
+        let error = log.find(&[(0, 300)], &|_, _| true, &|_, _| Ok(()), &Control::silent()).unwrap_err();
+        assert!(error.to_string().contains("is damaged"), "{error}");
     }
 }

@@ -174,9 +174,9 @@ impl LogWriter {
             .map_err(|error| WriteError::parquet(Path::new(&file), error.into()))?;
         let mut part = self.folder.part_writer(&file, &self.spec)?;
         part.write(&batch)?;
-        part.close()?;
+        let blake3 = part.close()?.blake3;
         let path = format!("{}/{file}", self.name);
-        let file = LogFile { path, rows: count, from_tick, to_tick, overrides };
+        let file = LogFile { path, rows: count, blake3, from_tick, to_tick, overrides };
         self.gathered.lock().unwrap_or_else(PoisonError::into_inner).files.push(file);
         Ok(())
     }

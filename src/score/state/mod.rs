@@ -1,5 +1,16 @@
 //! Night by night: what is kept from one run to the next, so that a night reads only its new files and gives exactly
 //! what a run over everything would give.
+//!
+//! What is kept are last night's sums per segment of each vehicle's time ([`stored`], [`arrays`]), the days with records
+//! ([`presence`]), and the packed records of the last 120 days ([`log_write`], [`log_read`]); [`record`] says what it
+//! was made from and [`folder`] makes it count. A [`night`] takes stock of the files ([`stock`]), lays stored segments
+//! over tonight's slots ([`cells`], [`merge`]), takes in what is new ([`sink`]), settles what came again ([`repeats`]),
+//! forms anew what neither can settle ([`traits`], [`reform`]), and stores the next generation ([`collect`],
+//! [`store`]).
+//!
+//! Everything rests on two facts: clocks are sums in integers that wrap, so parts of them can be added, taken out and
+//! moved exactly; and what cannot be taken out of a sum (a least, a greatest, a bit) is told by the presence or formed
+//! anew.
 
 pub mod arrays;
 mod capped;

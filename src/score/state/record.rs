@@ -78,6 +78,7 @@ pub struct LogFile {
     /// Relative to the state folder, with forward slashes.
     pub path: String,
     pub rows: u64,
+    pub blake3: String,
     pub from_tick: i32,
     pub to_tick: i32,
     /// Its rows take the place of earlier ones with the same vehicle and tick.

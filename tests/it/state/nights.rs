@@ -31,6 +31,18 @@ fn add_day(world: &World, day: i32) {
     world.write_history(&format!("n{day:04}"), &days(FIRST_DAY + day..FIRST_DAY + day + 1));
 }
 
+/// Nights of four days each, until the recent window has moved over all that the log held; every fifth is compared.
+fn further_nights(world: &World, from: i32, what: &str) {
+    for (night, day) in (from..110).step_by(4).enumerate() {
+        (day..day + 4).for_each(|day| add_day(world, PAST + day));
+        if night % 5 == 4 {
+            world.compare(None, &format!("day {day} {what}"));
+        } else {
+            world.night(None).unwrap();
+        }
+    }
+}
+
 #[test]
 fn thirty_nights_of_one_day() {
     for (text_ids, timestamps) in [(true, false), (false, true)] {
@@ -109,14 +121,7 @@ fn repeated_records_of_any_age() {
     }
     assert!(replaced > 50, "{replaced} rows replaced through the log");
     // The replaced rows are read from the log as the window moves over them.
-    for night in 12..110 {
-        add_day(&world, PAST + night);
-        if night % 7 == 0 {
-            world.compare(None, &format!("night {night} after the repeats"));
-        } else {
-            world.night(None).unwrap();
-        }
-    }
+    further_nights(&world, 12, "after the repeats");
 }
 
 #[test]
@@ -197,14 +202,7 @@ fn vehicles_come_go_and_change() {
     }
     assert!(reformed >= 4, "{reformed} vehicles formed anew");
     // What was formed anew has its codes in the log.
-    for night in 9..110 {
-        add_day(&world, PAST + night);
-        if night % 10 == 0 {
-            world.compare(None, &format!("night {night} after the changes"));
-        } else {
-            world.night(None).unwrap();
-        }
-    }
+    further_nights(&world, 9, "after the changes");
 }
 
 #[test]
