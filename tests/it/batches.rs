@@ -8,10 +8,8 @@ use std::thread;
 use fleetwear::backend::cpu::damage::CpuDamage;
 use fleetwear::backend::cpu::instructions::Instructions;
 #[cfg(feature = "gpu")]
-use fleetwear::backend::gpu::{damage::GpuDamage, device::pick, limits::GpuLimits, trial::compare as compare_devices};
+use fleetwear::backend::gpu::{damage::GpuDamage, limits::GpuLimits};
 use fleetwear::backend::{BackendError, DamageBackend, DamageBatch, DamageRequest, DamageSums, GateError, SlotMasks};
-#[cfg(feature = "gpu")]
-use fleetwear::backend::{Choice, open};
 use fleetwear::fixed::threefry::threefry2x32;
 use fleetwear::model::tables::{DamageTables, FLOOR_Q18, GROUP_LANES, GroupInput, GroupTables, Lanes};
 
@@ -79,7 +77,7 @@ impl Words {
 }
 
 /// A model of arbitrary rates: some underflow, some reach the cap.
-fn model(stream: u32, mechanisms: usize, inputs: usize, interactions: usize) -> (DamageTables, SlotMasks) {
+pub fn model(stream: u32, mechanisms: usize, inputs: usize, interactions: usize) -> (DamageTables, SlotMasks) {
     let mut words = Words::new(stream);
     let input_rows: Vec<u32> = (0..inputs).map(|input| if input == 0 { 9000 } else { 2 + words.below(300) }).collect();
     let groups = mechanisms.div_ceil(GROUP_LANES);
@@ -422,56 +420,6 @@ fn memory_limit_is_an_error_and_smaller_limits_help() {
     let error = run(tight).unwrap_err();
     assert!(matches!(error, BackendError::OutOfMemory { asked_bytes: 16_777_216, what: "clocks", .. }), "{error}");
     compare(&oracle(&tables, &masks, false, &records, SLOTS as usize), &run(tight.smaller()).unwrap()).unwrap();
-}
-
-/// `auto` stays on the processor where the only adapter is a software one, even a named one, and says why.
-#[cfg(feature = "gpu")]
-#[test]
-fn auto_never_takes_a_software_rasteriser() {
-    let Some(device) = crate::gpu::required_device("batches::auto") else { return };
-    let (tables, masks) = model(1, 3, 2, 0);
-    let request = DamageRequest { tables: &tables, masks: &masks, drivers: false };
-    let auto = open(Choice::Auto, Some(device), 2, &request).unwrap();
-    assert!(auto.backend.description().starts_with("cpu"), "{}", auto.backend.description());
-    assert!(auto.why.contains("software rasteriser"), "{}", auto.why);
-    let named = open(Choice::Gpu, Some(device), 2, &request).unwrap();
-    assert!(named.backend.description().contains(device), "{}", named.backend.description());
-    let cpu = open(Choice::Cpu, None, 2, &request).unwrap();
-    assert!(cpu.backend.description().starts_with("cpu"));
-}
-
-/// The trial measures both sides once, and then remembers.
-#[cfg(feature = "gpu")]
-#[test]
-fn trial_measures_and_remembers() {
-    let Some(device) = crate::gpu::required_device("batches::trial") else { return };
-    let (tables, masks) = model(3, 12, 5, 7);
-    let request = DamageRequest { tables: &tables, masks: &masks, drivers: true };
-    let adapter = pick(Some(device)).unwrap();
-    let first = compare_devices(adapter, 2, &request).unwrap();
-    assert!(first.cpu_records_per_s > 1e4 && first.gpu_records_per_s > 1e4, "{first:?}");
-    assert_eq!(compare_devices(adapter, 2, &request).unwrap(), first);
-    assert_ne!(compare_devices(adapter, 1, &request).unwrap(), first);
-}
-
-#[cfg(feature = "gpu")]
-#[test]
-fn unknown_device_is_an_error_that_names_what_there_is() {
-    let (tables, masks) = model(1, 3, 2, 0);
-    let request = DamageRequest { tables: &tables, masks: &masks, drivers: false };
-    let error = GpuDamage::open(&request, Some("no such card"), GpuLimits::default()).err().unwrap();
-    assert!(matches!(error, BackendError::NoDevice { wanted: Some(_), .. }), "{error}");
-}
-
-#[cfg(not(feature = "gpu"))]
-#[test]
-fn build_without_gpu_says_so() {
-    use fleetwear::backend::{Choice, open};
-    let (tables, masks) = model(1, 3, 2, 0);
-    let request = DamageRequest { tables: &tables, masks: &masks, drivers: false };
-    let error = open(Choice::Gpu, None, 2, &request).err().unwrap();
-    assert!(error.to_string().contains("lacks the feature `gpu`"), "{error}");
-    assert!(open(Choice::Auto, None, 2, &request).unwrap().backend.description().starts_with("cpu"));
 }
 
 /// The models of the suite do what their comments say, or the suite shows less than it claims.

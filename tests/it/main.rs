@@ -5,6 +5,7 @@
 
 mod batches;
 mod buses;
+mod choice;
 mod cli;
 mod dataset;
 mod determinism;

@@ -1,0 +1,58 @@
+//! Which backend is taken: `auto` never takes a software rasteriser, a trial remembers, an unknown device is an error.
+
+#[cfg(feature = "gpu")]
+use fleetwear::backend::BackendError;
+#[cfg(feature = "gpu")]
+use fleetwear::backend::gpu::{damage::GpuDamage, device::pick, limits::GpuLimits, trial::compare as compare_devices};
+use fleetwear::backend::{Choice, DamageRequest, open};
+
+use crate::batches::model;
+
+/// `auto` stays on the processor where the only adapter is a software one, even a named one, and says why.
+#[cfg(feature = "gpu")]
+#[test]
+fn auto_never_takes_a_software_rasteriser() {
+    let Some(device) = crate::gpu::required_device("choice::auto") else { return };
+    let (tables, masks) = model(1, 3, 2, 0);
+    let request = DamageRequest { tables: &tables, masks: &masks, drivers: false };
+    let auto = open(Choice::Auto, Some(device), 2, &request).unwrap();
+    assert!(auto.backend.description().starts_with("cpu"), "{}", auto.backend.description());
+    assert!(auto.why.contains("software rasteriser"), "{}", auto.why);
+    let named = open(Choice::Gpu, Some(device), 2, &request).unwrap();
+    assert!(named.backend.description().contains(device), "{}", named.backend.description());
+    let cpu = open(Choice::Cpu, None, 2, &request).unwrap();
+    assert!(cpu.backend.description().starts_with("cpu"));
+}
+
+/// The trial measures both sides once, and then remembers.
+#[cfg(feature = "gpu")]
+#[test]
+fn trial_measures_and_remembers() {
+    let Some(device) = crate::gpu::required_device("choice::trial") else { return };
+    let (tables, masks) = model(3, 12, 5, 7);
+    let request = DamageRequest { tables: &tables, masks: &masks, drivers: true };
+    let adapter = pick(Some(device)).unwrap();
+    let first = compare_devices(adapter, 2, &request).unwrap();
+    assert!(first.cpu_records_per_s > 1e4 && first.gpu_records_per_s > 1e4, "{first:?}");
+    assert_eq!(compare_devices(adapter, 2, &request).unwrap(), first);
+    assert_ne!(compare_devices(adapter, 1, &request).unwrap(), first);
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn unknown_device_is_an_error_that_names_what_there_is() {
+    let (tables, masks) = model(1, 3, 2, 0);
+    let request = DamageRequest { tables: &tables, masks: &masks, drivers: false };
+    let error = GpuDamage::open(&request, Some("no such card"), GpuLimits::default()).err().unwrap();
+    assert!(matches!(error, BackendError::NoDevice { wanted: Some(_), .. }), "{error}");
+}
+
+#[cfg(not(feature = "gpu"))]
+#[test]
+fn build_without_gpu_says_so() {
+    let (tables, masks) = model(1, 3, 2, 0);
+    let request = DamageRequest { tables: &tables, masks: &masks, drivers: false };
+    let error = open(Choice::Gpu, None, 2, &request).err().unwrap();
+    assert!(error.to_string().contains("lacks the feature `gpu`"), "{error}");
+    assert!(open(Choice::Auto, None, 2, &request).unwrap().backend.description().starts_with("cpu"));
+}
