@@ -65,7 +65,7 @@ fn every_rule_objects() {
         ("src/fleet/x.rs", &home, "belongs to one machine"),
         ("src/fleet/util.rs", "//! Page.\n", "says nothing"),
         ("src/fleet/x.rs", "//! Page.\nfn f() { unsafe { g() } }\n", "unsafe"),
-        ("Cargo.lock", "source = \"registry+https://registry.invalid/index\"\n", "crates.io"),
+        ("Cargo.lock", "source = \"registry+https://registry.invalid/index\"\n", "Rust registry"),
     ];
     for (path, text, reason) in wrong {
         let found = violations(path, text);

@@ -185,8 +185,8 @@ fn machine_paths(text: &str, report: Report) {
 
 fn registries(text: &str, report: Report) {
     for (number, line) in text.lines().enumerate() {
-        if line.starts_with("source = ") && !line.contains("registry+https://github.com/rust-lang/crates.io-index") {
-            report(number + 1, "packages come from crates.io, so that any clone builds".to_owned());
+        if line.starts_with("source = ") && !line.contains("registry+https://github.com/rust-lang/") {
+            report(number + 1, "packages come from the Rust registry, so that any clone builds".to_owned());
         }
     }
 }
