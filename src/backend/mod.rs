@@ -9,6 +9,8 @@ pub mod gate;
 #[cfg(feature = "gpu")]
 pub mod gpu;
 pub mod open;
+pub mod survival;
+pub mod survival_gate;
 pub mod upload;
 
 pub use gate::GateError;
@@ -86,4 +88,6 @@ pub enum BackendError {
     Timeout { device: String, waited_s: u64 },
     #[error(transparent)]
     Gate(#[from] GateError),
+    #[error(transparent)]
+    SurvivalGate(#[from] survival::SurvivalGateError),
 }

@@ -189,7 +189,7 @@ fn of_backend(error: &BackendError) -> Exit {
         | BackendError::Refused { .. }
         | BackendError::Timeout { .. } => Exit::Device,
         BackendError::OutOfMemory { .. } => Exit::Limit,
-        BackendError::Gate(_) => Exit::Internal,
+        BackendError::Gate(_) | BackendError::SurvivalGate(_) => Exit::Internal,
     }
 }
 

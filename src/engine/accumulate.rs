@@ -95,7 +95,7 @@ fn is_device_failure(error: &BackendError) -> bool {
         | BackendError::OutOfMemory { .. }
         | BackendError::Refused { .. }
         | BackendError::Timeout { .. } => true,
-        BackendError::NoDevice { .. } | BackendError::Gate(_) => false,
+        BackendError::NoDevice { .. } | BackendError::Gate(_) | BackendError::SurvivalGate(_) => false,
     }
 }
 

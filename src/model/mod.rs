@@ -15,5 +15,6 @@ mod parse;
 pub mod shipped;
 pub mod spec;
 pub mod surface;
+pub mod survival;
 pub mod tables;
 pub mod waterfall;

@@ -26,6 +26,7 @@ mod reading_faults;
 mod score;
 mod small_fleet;
 mod state;
+mod survival;
 mod synth;
 mod tidy;
 mod writer;

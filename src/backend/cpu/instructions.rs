@@ -3,6 +3,8 @@
 use super::damage::{SlotMaskTable, SlotSums, Stretch};
 use super::drivers::{self, VehicleSums};
 use super::scalar;
+use super::survival_scalar;
+use super::survival_starts::{Futures, LANES, Tile, TileSums};
 use super::tables::Group;
 #[cfg(target_arch = "x86_64")]
 use super::vector::{Avx2, Avx512};
@@ -63,5 +65,10 @@ impl Instructions {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512(token) => token.as_avx2().add_driver_rows(groups, stretch, sums),
         }
+    }
+
+    /// Adds [`LANES`] lanes, from `first` on, of every part of a tile.
+    pub fn add_survival(self, futures: &Futures, tile: &Tile, first: usize, sums: &mut TileSums) {
+        survival_scalar::add_lanes(futures, tile, first, LANES, sums);
     }
 }

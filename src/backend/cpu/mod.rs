@@ -4,12 +4,18 @@
 //! `vector` holds the AVX2 and AVX-512 kernels, picked at run time ([`instructions`]) and equal to the reference bit
 //! for bit. [`drivers`] sums what explains a vehicle's rate, [`tables`] is the layout that they read, [`ranges`] the
 //! shared, growing, locked storage of all sums.
+//!
+//! [`survival`] is the other backend: [`survival_starts`] lays its futures and parts out, [`survival_scalar`] is its
+//! reference kernel.
 
 pub mod damage;
 pub mod drivers;
 pub mod instructions;
 pub mod ranges;
 pub mod scalar;
+pub mod survival;
+pub mod survival_scalar;
+pub mod survival_starts;
 pub mod tables;
 #[cfg(target_arch = "x86_64")]
 pub mod vector;
