@@ -135,7 +135,8 @@ class Peer:
 
 
 class Ours:
-    """The binary as users run it: every figure includes its start; stages come from its own bench."""
+    """The binary as users run it: every score includes its start. The stages come from its own bench, warmed up once as
+    the peers are: only the peers' processes stay up."""
 
     def __init__(self, binary, recipe, scratch, threads):
         self.binary, self.recipe, self.scratch, self.threads = binary, recipe, scratch, threads
@@ -151,7 +152,7 @@ class Ours:
 
     def stages(self):
         report = os.path.join(self.scratch, "bench.json")
-        command = [self.binary, "bench", "--quiet", "--recipe", self.recipe, "--runs", "1", "--warmup", "0"]
+        command = [self.binary, "bench", "--quiet", "--recipe", self.recipe, "--runs", "1", "--warmup", "1"]
         command += ["--threads", str(self.threads), "--backend", "cpu", "--export-json", report]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         with open(report) as file:

@@ -52,10 +52,14 @@ impl<'a> Batch<'a> {
         }
         for (column, (codes, table_rows)) in batch.codes.iter().zip(&tables.input_rows).enumerate() {
             same_length("code", column, codes.len())?;
-            let largest = codes.iter().fold(0, |largest, &code| u16::max(largest, code));
-            if rows > 0 && u32::from(largest) >= *table_rows {
-                let row = codes.iter().position(|&code| code == largest).unwrap_or(0);
-                return Err(GateError::Code { column, row, got: largest, table_rows: *table_rows });
+            // What codes are over the last row, saturating: an instruction that every x86-64 has, unlike a maximum.
+            let last = u16::try_from(table_rows.saturating_sub(1)).unwrap_or(u16::MAX);
+            if codes.iter().fold(0, |over, code| over | code.saturating_sub(last)) != 0 {
+                let row = codes.iter().position(|&code| code > last).unwrap_or(0);
+                return Err(GateError::Code { column, row, got: codes[row], table_rows: *table_rows });
+            }
+            if *table_rows == 0 && rows > 0 {
+                return Err(GateError::Code { column, row: 0, got: codes[0], table_rows: 0 });
             }
         }
         Ok(Self { slot: batch.slot, vehicle: batch.vehicle, codes: batch.codes })
@@ -83,11 +87,12 @@ pub struct Seen {
 }
 
 impl Seen {
-    pub fn note(&self, batch: &Batch) {
-        for (seen, rows) in [(&self.slots, batch.slot), (&self.vehicles, batch.vehicle)] {
-            if let Some(largest) = rows.iter().max() {
-                seen.fetch_max(u64::from(*largest) + 1, Ordering::Relaxed);
-            }
+    /// Vehicles matter only where driver sums are kept.
+    pub fn note(&self, batch: &Batch, drivers: bool) {
+        let columns = [Some((&self.slots, batch.slot)), drivers.then_some((&self.vehicles, batch.vehicle))];
+        for (seen, rows) in columns.into_iter().flatten().filter(|(_, rows)| !rows.is_empty()) {
+            let largest = rows.iter().fold(0, |largest, row| u32::max(largest, *row));
+            seen.fetch_max(u64::from(largest) + 1, Ordering::Relaxed);
         }
     }
 

@@ -161,7 +161,7 @@ impl CpuDamage {
 impl DamageBackend for CpuDamage {
     fn push(&self, batch: &DamageBatch) -> Result<(), BackendError> {
         let batch = Batch::check(&self.tables, batch)?;
-        self.seen.note(&batch);
+        self.seen.note(&batch, self.driver_width.is_some());
         match self.driver_width {
             Some(width) => self.add_increments_and_drivers(batch, width),
             None => self.add_increments(batch),
@@ -170,7 +170,7 @@ impl DamageBackend for CpuDamage {
     }
 
     fn finish(mut self: Box<Self>, slots: usize, vehicles: usize) -> Result<DamageSums, BackendError> {
-        self.seen.within(slots, if self.driver_width.is_some() { vehicles } else { usize::MAX })?;
+        self.seen.within(slots, vehicles)?;
         let (mechanisms, words, groups) = (self.tables.mechanisms, self.words(), self.groups.len());
         let mut sums = DamageSums {
             clocks_q48: vec![0; slots * mechanisms],

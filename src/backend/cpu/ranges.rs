@@ -46,7 +46,12 @@ impl<T> Ranges<T> {
 
 /// The stretch of rows from `start` on that lie in one range and number at most `limit`.
 pub fn stretch_end(rows: &[u32], start: usize, limit: usize) -> usize {
-    let range = rows[start] >> RANGE_BITS;
-    let stop = rows.len().min(start + limit);
-    rows[start..stop].iter().position(|row| row >> RANGE_BITS != range).map_or(stop, |offset| start + offset)
+    const BLOCK: usize = 64;
+    let first = rows[start];
+    let stretch = &rows[start..rows.len().min(start + limit)];
+    // A block at a time without leaving it early, so that the comparisons need no branches.
+    let same = |block: &[u32]| block.iter().fold(0, |other, row| other | (row ^ first)) >> RANGE_BITS == 0;
+    let whole = stretch.chunks_exact(BLOCK).take_while(|block| same(block)).count() * BLOCK;
+    let rest = stretch[whole..].iter().position(|row| (row ^ first) >> RANGE_BITS != 0);
+    start + rest.map_or(stretch.len(), |rest| whole + rest)
 }

@@ -30,7 +30,7 @@ fn log2_rates(group: &Group, slot_mask: u32, stretch: &Stretch, row: usize) -> L
     let mut mask = slot_mask & group.interaction_bits;
     for input in &group.inputs {
         let code = usize::from(stretch.batch.codes()[input.column][row]);
-        add(&mut log2_q18, &input.rows()[code << input.code_shift].0);
+        add(&mut log2_q18, &input.rows()[code << group.layout.code_shift()].0);
         if let Some(masks) = &input.masks {
             mask &= masks[code];
         }

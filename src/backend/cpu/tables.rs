@@ -10,6 +10,7 @@ use crate::model::tables::{FLOOR_Q18, GROUP_LANES, GroupInput, GroupTables, Lane
 /// A group laid out for the kernels. Lanes without a mechanism never leave the floor.
 pub struct Group {
     pub index: usize,
+    pub layout: Layout,
     pub base_q18: Row,
     pub inputs: Vec<Input>,
     pub interactions_q18: Vec<Row>,
@@ -17,13 +18,30 @@ pub struct Group {
     pub interaction_bits: u32,
 }
 
+/// Where a code's rates stand among an input's rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// In row `code`.
+    Rates,
+    /// In row `code << 1`, its driver entries in the row after.
+    RatesAndDrivers,
+}
+
+impl Layout {
+    /// How far a code is shifted to become the row of its rates.
+    pub fn code_shift(self) -> u32 {
+        match self {
+            Layout::Rates => 0,
+            Layout::RatesAndDrivers => 1,
+        }
+    }
+}
+
 /// One table input of a group.
 pub struct Input {
     /// Which of the batch's columns.
     pub column: usize,
     lines: Vec<Line>,
-    /// A code's rates stand in row `code << code_shift`.
-    pub code_shift: u32,
     pub masks: Option<Vec<u32>>,
 }
 
@@ -37,16 +55,19 @@ pub struct Row(pub Lanes);
 struct Line([Row; 2]);
 
 impl Input {
-    fn new(input: &GroupInput, used: usize, drivers: bool) -> Self {
+    fn new(input: &GroupInput, used: usize, layout: Layout) -> Self {
         let zero = Row([0; GROUP_LANES]);
         let rates = input.rows_q18.iter().map(|lanes| only_used(lanes, used, 0));
-        let lines = if drivers {
-            rates.zip(&input.driver_rows).map(|(rates, drivers)| Line([rates, Row(*drivers)])).collect()
-        } else {
-            let rates: Vec<Row> = rates.collect();
-            rates.chunks(2).map(|pair| Line([pair[0], *pair.get(1).unwrap_or(&zero)])).collect()
+        let lines = match layout {
+            Layout::RatesAndDrivers => {
+                rates.zip(&input.driver_rows).map(|(rates, drivers)| Line([rates, Row(*drivers)])).collect()
+            }
+            Layout::Rates => {
+                let rates: Vec<Row> = rates.collect();
+                rates.chunks(2).map(|pair| Line([pair[0], *pair.get(1).unwrap_or(&zero)])).collect()
+            }
         };
-        Self { column: input.input, lines, code_shift: u32::from(drivers), masks: input.masks.clone() }
+        Self { column: input.input, lines, masks: input.masks.clone() }
     }
 
     /// Rates, and with drivers their entries in between.
@@ -64,11 +85,13 @@ impl Input {
 
 impl Group {
     pub fn new(index: usize, tables: &GroupTables, mechanisms: usize, drivers: bool) -> Self {
+        let layout = if drivers { Layout::RatesAndDrivers } else { Layout::Rates };
         let used = mechanisms.saturating_sub(index * GROUP_LANES).min(GROUP_LANES);
         Self {
             index,
+            layout,
             base_q18: only_used(&tables.base_q18, used, FLOOR_Q18),
-            inputs: tables.inputs.iter().map(|input| Input::new(input, used, drivers)).collect(),
+            inputs: tables.inputs.iter().map(|input| Input::new(input, used, layout)).collect(),
             interactions_q18: tables.interactions_q18.iter().map(|lanes| only_used(lanes, used, 0)).collect(),
             interaction_bits: (1u64 << tables.interactions_q18.len()).wrapping_sub(1) as u32,
         }

@@ -369,7 +369,7 @@ fn constant(gpu: &Gpu, what: &'static str, bytes: &[u8]) -> Result<wgpu::Buffer,
 impl DamageBackend for GpuDamage {
     fn push(&self, batch: &DamageBatch) -> Result<(), BackendError> {
         let batch = Batch::check(&self.tables, batch)?;
-        self.seen.note(&batch);
+        self.seen.note(&batch, self.drivers);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         self.refuse_after_failure(&state)?;
         state.failed = true;
@@ -379,7 +379,7 @@ impl DamageBackend for GpuDamage {
     }
 
     fn finish(self: Box<Self>, slots: usize, vehicles: usize) -> Result<DamageSums, BackendError> {
-        self.seen.within(slots, if self.drivers { vehicles } else { usize::MAX })?;
+        self.seen.within(slots, vehicles)?;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         self.refuse_after_failure(&state)?;
         self.submit(&mut state)?;
