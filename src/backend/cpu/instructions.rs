@@ -69,6 +69,12 @@ impl Instructions {
 
     /// Adds [`LANES`] lanes, from `first` on, of every part of a tile.
     pub fn add_survival(self, futures: &Futures, tile: &Tile, first: usize, sums: &mut TileSums) {
-        survival_scalar::add_lanes(futures, tile, first, LANES, sums);
+        match self {
+            Self::Scalar => survival_scalar::add_lanes(futures, tile, first, LANES, sums),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(token) => token.add_survival(futures, tile, first, sums),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(token) => token.add_survival(futures, tile, first, sums),
+        }
     }
 }

@@ -6,7 +6,7 @@
 //! shared, growing, locked storage of all sums.
 //!
 //! [`survival`] is the other backend: [`survival_starts`] lays its futures and parts out, [`survival_scalar`] is its
-//! reference kernel.
+//! reference kernel, `survival_avx2` and `survival_avx512` are its twins.
 
 pub mod damage;
 pub mod drivers;
@@ -14,6 +14,10 @@ pub mod instructions;
 pub mod ranges;
 pub mod scalar;
 pub mod survival;
+#[cfg(target_arch = "x86_64")]
+pub mod survival_avx2;
+#[cfg(target_arch = "x86_64")]
+pub mod survival_avx512;
 pub mod survival_scalar;
 pub mod survival_starts;
 pub mod tables;

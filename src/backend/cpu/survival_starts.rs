@@ -46,6 +46,8 @@ pub struct ModeLanes {
     /// The same, field by field, for vector kernels.
     pub first: Vec<i32>,
     pub span_q20: Vec<i32>,
+    pub exponent_q24: Vec<i32>,
+    pub tail_q20: Vec<i32>,
     /// `[mechanism * width + lane]`.
     pub rates_q20: Vec<i32>,
 }
@@ -60,6 +62,8 @@ impl ModeLanes {
         Self {
             first: shapes.iter().map(|shape| shape.first as i32).collect(),
             span_q20: shapes.iter().map(|shape| shape.span_q20).collect(),
+            exponent_q24: shapes.iter().map(|shape| shape.exponent_q24 as i32).collect(),
+            tail_q20: shapes.iter().map(|shape| shape.tail_q20).collect(),
             rates_q20: (0..mechanisms).flat_map(rate).collect(),
             shapes,
         }

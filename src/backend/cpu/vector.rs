@@ -37,7 +37,7 @@ const BLOCK: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Avx2(());
 
-/// Proof that the processor has AVX2 and the four parts of AVX-512 that the kernel uses.
+/// Proof that the processor has AVX2 and the five parts of AVX-512 that the kernels use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Avx512(());
 
@@ -67,6 +67,7 @@ impl Avx512 {
         let detected = is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512cd")
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl");
         detected.then_some(Self(()))

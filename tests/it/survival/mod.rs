@@ -1,5 +1,6 @@
 //! The survival kernel: fleets of random parts that its tests share.
 
+mod batches;
 mod oracle;
 
 use fleetwear::backend::survival::{Mark, PathPlan, SurvivalBatch, pack_increments};

@@ -10,6 +10,8 @@ const LONGER_FILES: &[(&str, &str)] = &[];
 
 /// Files that may say `unsafe`, each with its reason.
 const UNSAFE_FILES: &[(&str, &str)] = &[
+    ("src/backend/cpu/survival_avx2.rs", "vector instructions, chosen at run time"),
+    ("src/backend/cpu/survival_avx512.rs", "vector instructions, chosen at run time"),
     ("src/backend/cpu/vector.rs", "vector instructions, chosen at run time"),
     ("src/main.rs", "an environment variable, set before any thread"),
 ];
