@@ -11,6 +11,7 @@ pub mod gpu;
 pub mod open;
 pub mod survival;
 pub mod survival_gate;
+pub mod survival_start;
 pub mod upload;
 
 pub use gate::GateError;

@@ -4,6 +4,8 @@ use fleetwear::backend::gpu::device::{Gpu, pick};
 use fleetwear::backend::gpu::limits::GpuLimits;
 use fleetwear::backend::gpu::shaders;
 use fleetwear::fixed::exp2::{exp2_fraction_q31, increment_q48};
+use fleetwear::fixed::knots::scale_q20;
+use fleetwear::fixed::log2::log2_q20;
 use fleetwear::fixed::threefry::threefry2x32;
 
 use crate::gpu::required_device;
@@ -25,6 +27,20 @@ const INCREMENT: Call = Call {
 };
 const CARRY: Call =
     Call { body: "outputs[call] = carry_of(inputs[call * 2u], inputs[call * 2u + 1u]);", words_in: 2, words_out: 1 };
+const LOG2: Call = Call { body: "outputs[call] = bitcast<u32>(log2_q20(inputs[call]));", words_in: 1, words_out: 1 };
+const PRODUCT: Call = Call {
+    body: "let x = product(inputs[call * 2u], inputs[call * 2u + 1u]);
+           outputs[call * 2u] = x.x; outputs[call * 2u + 1u] = x.y;",
+    words_in: 2,
+    words_out: 2,
+};
+const SCALE: Call = Call {
+    body: "outputs[call] = bitcast<u32>(scale_q20(bitcast<i32>(inputs[call * 2u]), inputs[call * 2u + 1u]));",
+    words_in: 2,
+    words_out: 1,
+};
+const BORROW: Call =
+    Call { body: "outputs[call] = borrow_of(inputs[call * 2u], inputs[call * 2u + 1u]);", words_in: 2, words_out: 1 };
 const THREEFRY: Call = Call {
     body: "let at = call * 4u;
            let x = threefry2x32(vec2<u32>(inputs[at], inputs[at + 1u]), vec2<u32>(inputs[at + 2u], inputs[at + 3u]));
@@ -37,7 +53,7 @@ const THREEFRY: Call = Call {
 fn evaluate(gpu: &Gpu, call: &Call, inputs: &[u32]) -> Vec<u32> {
     let calls = inputs.len() / call.words_in;
     let source = format!(
-        "{}{}
+        "{}{}{}
         @group(0) @binding(0) var<storage, read> inputs: array<u32>;
         @group(0) @binding(1) var<storage, read_write> outputs: array<u32>;
         @compute @workgroup_size(64)
@@ -46,6 +62,7 @@ fn evaluate(gpu: &Gpu, call: &Call, inputs: &[u32]) -> Vec<u32> {
             if call < {calls}u {{ {} }}
         }}",
         shaders::FIXED,
+        shaders::LOG2,
         shaders::RNG,
         call.body
     );
@@ -141,6 +158,39 @@ fn carry_equals_64_bit_addition() {
     assert_equal(&gpu, "carry_of", &CARRY, &pairs, |words| {
         vec![((u64::from(words[0]) + u64::from(words[1])) >> 32) as u32]
     });
+}
+
+/// Edge values of words against one another, and as many random ones.
+fn pairs_of_words() -> Vec<u32> {
+    let edges = [0, 1, 2, 0xffff, 0x1_0000, 0x1_0001, 0x7fff_ffff, 0x8000_0000, 0x8000_0001, u32::MAX - 1, u32::MAX];
+    let mut pairs: Vec<u32> = edges.iter().flat_map(|a| edges.iter().flat_map(|b| [*a, *b])).collect();
+    pairs.extend((0..65536).flat_map(|index| threefry2x32([9, 4], [index, 0])));
+    pairs
+}
+
+#[test]
+fn log2_equals_its_twin_at_all_leading_ones() {
+    let Some(gpu) = open("functions::log2") else { return };
+    let words: Vec<u32> = (0..32u32)
+        .flat_map(|zeros| {
+            let around = (0..4096u32).map(move |step| (0x8000_0000 | step.wrapping_mul(524_309)) >> zeros);
+            around.chain([u32::MAX >> zeros, 0x8000_0000 >> zeros])
+        })
+        .collect();
+    assert!(words.iter().all(|word| *word > 0));
+    assert_equal(&gpu, "log2_q20", &LOG2, &words, |words| vec![log2_q20(words[0]) as u32]);
+}
+
+#[test]
+fn products_and_differences_equal_64_bit_arithmetic() {
+    let Some(gpu) = open("functions::products") else { return };
+    let pairs = pairs_of_words();
+    assert_equal(&gpu, "product", &PRODUCT, &pairs, |words| {
+        let product = u64::from(words[0]) * u64::from(words[1]);
+        vec![product as u32, (product >> 32) as u32]
+    });
+    assert_equal(&gpu, "borrow_of", &BORROW, &pairs, |words| vec![u32::from(words[0] < words[1])]);
+    assert_equal(&gpu, "scale_q20", &SCALE, &pairs, |words| vec![scale_q20(words[0] as i32, words[1]) as u32]);
 }
 
 #[test]

@@ -3,16 +3,26 @@
 
 use std::mem::offset_of;
 
+use fleetwear::backend::cpu::survival_scalar;
 use fleetwear::backend::gpu::batch::{DAMAGE_SUMS, DRIVER_SUMS, Dispatch, Input, NO_MASKS, SHARED_BINDINGS, TILE_ROWS};
 use fleetwear::backend::gpu::shaders;
+use fleetwear::backend::gpu::survival_words::{self, SURVIVAL_BINDINGS, Survival};
 use fleetwear::fixed::exp2::INCREMENT_CAP_Q48;
+use fleetwear::fixed::{knots, log2};
+use fleetwear::model::survival as law;
 use fleetwear::model::tables::GROUP_LANES;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, BinaryOperator, Block, Expression, Function, Handle, Literal, Module, Statement, TypeInner};
 
 /// Every composed shader.
-fn all() -> [(&'static str, &'static str); 4] {
-    [("damage", shaders::DAMAGE), ("drivers", shaders::DRIVERS), ("fixed", shaders::FIXED), ("rng", shaders::RNG)]
+fn all() -> [(&'static str, &'static str); 5] {
+    [
+        ("damage", shaders::DAMAGE),
+        ("drivers", shaders::DRIVERS),
+        ("survival", shaders::SURVIVAL),
+        ("fixed", shaders::FIXED),
+        ("rng", shaders::RNG),
+    ]
 }
 
 fn parse(source: &str) -> Result<(Module, ModuleInfo), String> {
@@ -122,6 +132,74 @@ fn constants_workgroups_and_memory_agree() {
         assert!(workgroup_bytes <= 16_384, "{entry}: {workgroup_bytes} bytes of workgroup memory");
     }
     assert_eq!(constant(&parse(shaders::RNG).unwrap().0, "THREEFRY_PARITY"), 0x1BD1_1BDA);
+}
+
+fn signed_constant(module: &Module, name: &str) -> i32 {
+    let (_, found) = module.constants.iter().find(|(_, constant)| constant.name.as_deref() == Some(name)).unwrap();
+    match module.global_expressions[found.init] {
+        Expression::Literal(Literal::I32(value)) => value,
+        ref other => panic!("{name} is {other:?}"),
+    }
+}
+
+#[test]
+fn survival_shares_struct_bindings_and_constants_with_the_host() {
+    let (module, _) = parse(shaders::SURVIVAL).unwrap();
+    macro_rules! offsets {
+        ($($member:ident),*) => {
+            (vec![$((stringify!($member).to_owned(), offset_of!(Survival, $member))),*], size_of::<Survival>())
+        };
+    }
+    let survival = offsets!(
+        weeks,
+        columns,
+        column_stages,
+        paths,
+        path_blocks,
+        mechanisms,
+        source_weeks,
+        run_parts,
+        draws_words,
+        events_words,
+        sum_first,
+        probability_first,
+        shapes_words,
+        exponents_words,
+        rates_words,
+        parts_words,
+        part_width,
+        start_width,
+        shifts_words
+    );
+    assert_eq!(members(&module, "Survival"), survival);
+    let expected: Vec<_> = (SURVIVAL_BINDINGS.iter().zip(0..))
+        .map(|((name, read_only), at)| (0, at, (*name).to_owned(), *read_only))
+        .collect();
+    assert_eq!(bindings(&module), expected);
+    for (name, value) in [
+        ("PATH_LANES", survival_words::PATH_LANES as u32),
+        ("STAGED_COLUMNS", survival_words::STAGED_COLUMNS as u32),
+        ("WHOLE_WEEK", survival_words::WHOLE_WEEK),
+        ("MODE_MECHANISMS", law::MODE_MECHANISMS as u32),
+        ("KNOT_BITS", knots::KNOT_BITS),
+    ] {
+        assert_eq!(constant(&module, name), value, "{name}");
+    }
+    for (name, value) in [
+        ("NO_EXPONENT", survival_words::NO_EXPONENT),
+        ("NO_GROWTH_Q20", survival_scalar::NO_GROWTH_Q20),
+        ("IMPOSSIBLE_Q20", survival_scalar::IMPOSSIBLE_Q20),
+        ("POWER_LOW_Q20", law::POWER_LOW_Q20),
+        ("PROBABILITY_LOW_Q20", law::PROBABILITY_LOW_Q20),
+        ("PROBABILITY_HIGH_Q20", law::PROBABILITY_HIGH_Q20),
+        ("NOTHING_Q20", log2::NOTHING_Q20),
+        ("SUM_SPAN_Q20", knots::SUM_SPAN_Q20),
+    ] {
+        assert_eq!(signed_constant(&module, name), value, "{name}");
+    }
+    assert_eq!(module.entry_points.len(), 1);
+    assert_eq!(module.entry_points[0].name, shaders::SURVIVAL_ENTRY);
+    assert_eq!(module.entry_points[0].workgroup_size, [survival_words::PATH_LANES as u32, 1, 1]);
 }
 
 /// What a kernel may not contain, or nothing. An untyped constant that naga folds into an integer is none of it: no

@@ -6,9 +6,8 @@
 
 use super::survival_scalar;
 use crate::backend::survival::{Mark, PathPlan, SurvivalBatch};
-use crate::fixed::knots::{log2_sum_q20, scale_q20};
-use crate::fixed::log2::log2_clock_q20;
-use crate::model::survival::{PowerTable, SurvivalMode, SurvivalTables};
+use crate::backend::survival_start::{Start, start_of_part};
+use crate::model::survival::{MODE_MECHANISMS, PowerTable, SurvivalMode, SurvivalTables};
 
 /// Lanes of the widest kernel.
 pub const LANES: usize = 16;
@@ -72,6 +71,7 @@ impl ModeLanes {
 
 /// The futures of one mode.
 pub struct Futures<'a> {
+    pub tables: &'a SurvivalTables,
     pub knots: &'a [i32],
     pub sum_first: usize,
     pub probability_first: usize,
@@ -96,6 +96,7 @@ impl<'a> Futures<'a> {
         draw_of_lane: &'a [u32],
     ) -> Self {
         Self {
+            tables,
             knots: &tables.knots,
             sum_first: tables.sum_first as usize,
             probability_first: tables.probability_first as usize,
@@ -176,40 +177,24 @@ impl<'a> Tile<'a> {
     /// Draws differ from lane to lane; neighbours with the same draw start alike.
     fn start_part(&mut self, futures: &Futures, at: usize) {
         let clocks_q48 = &self.batch.clocks_q48[self.parts[at] as usize * self.mechanisms..][..self.mechanisms];
-        let mut before: Option<(u32, i32, i32)> = None;
+        let mut starts = [Start::default(); MODE_MECHANISMS];
+        let mut before: Option<(u32, Start)> = None;
         for lane in 0..self.width {
             let draw = futures.draw_of_lane[lane];
-            if let Some((_, base_q20, power_q20)) = before.filter(|(same, ..)| *same == draw) {
-                self.base_q20.push(base_q20);
-                self.power_q20.push(power_q20);
-                if !self.mechanism_base_q20.is_empty() {
-                    for mechanism in 0..self.mechanisms {
-                        let place = (at * self.mechanisms + mechanism) * self.width + lane;
-                        self.mechanism_base_q20[place] = self.mechanism_base_q20[place - 1];
-                        self.mechanism_power_q20[place] = self.mechanism_power_q20[place - 1];
-                    }
-                }
-                continue;
-            }
-            let mut base_q20 = 0;
-            for (mechanism, clock_q48) in clocks_q48.iter().enumerate() {
-                let mut one_q20 = log2_clock_q20(*clock_q48) + futures.rate_q20(mechanism, lane);
-                if let Some(table) = &futures.mode.exponents[mechanism] {
+            let start = match before {
+                Some((same, start)) if same == draw => start,
+                _ => start_of_part(futures.tables, self.batch.mode, draw as usize, clocks_q48, &mut starts),
+            };
+            before = Some((draw, start));
+            self.base_q20.push(start.base_q20);
+            self.power_q20.push(start.power_q20);
+            if !self.mechanism_base_q20.is_empty() {
+                for (mechanism, start) in starts[..self.mechanisms].iter().enumerate() {
                     let place = (at * self.mechanisms + mechanism) * self.width + lane;
-                    self.mechanism_base_q20[place] = one_q20;
-                    // Nothing to some power is nothing.
-                    one_q20 = if *clock_q48 == 0 { one_q20 } else { scale_q20(one_q20, table.exponent_q24) };
-                    self.mechanism_power_q20[place] = one_q20;
+                    self.mechanism_base_q20[place] = start.base_q20;
+                    self.mechanism_power_q20[place] = start.power_q20;
                 }
-                base_q20 = match mechanism {
-                    0 => one_q20,
-                    _ => log2_sum_q20(futures.knots, futures.sum_first, base_q20, one_q20),
-                };
             }
-            let power_q20 = scale_q20(base_q20, futures.shape(lane).exponent_q24);
-            before = Some((draw, base_q20, power_q20));
-            self.base_q20.push(base_q20);
-            self.power_q20.push(power_q20);
         }
     }
 

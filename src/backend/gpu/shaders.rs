@@ -16,6 +16,15 @@ pub const DRIVERS: &str = concat!(
 );
 pub const DRIVERS_ENTRY: &str = "add_driver_rows";
 
+/// The survival kernel.
+pub const SURVIVAL: &str = concat!(
+    include_str!("../../../shaders/fixed.wgsl"),
+    include_str!("../../../shaders/log2.wgsl"),
+    include_str!("../../../shaders/survival.wgsl"),
+);
+pub const SURVIVAL_ENTRY: &str = "add_parts";
+
 /// Functions alone, for kernels to come and for tests that compare them with their twins.
 pub const FIXED: &str = include_str!("../../../shaders/fixed.wgsl");
 pub const RNG: &str = include_str!("../../../shaders/rng.wgsl");
+pub const LOG2: &str = include_str!("../../../shaders/log2.wgsl");

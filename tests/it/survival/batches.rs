@@ -7,6 +7,8 @@ use std::thread;
 use fleetwear::backend::BackendError;
 use fleetwear::backend::cpu::instructions::Instructions;
 use fleetwear::backend::cpu::survival::CpuSurvival;
+#[cfg(feature = "gpu")]
+use fleetwear::backend::gpu::{limits::GpuLimits, survival::GpuSurvival};
 use fleetwear::backend::survival::{PathPlan, SurvivalBackend, SurvivalRequest, SurvivalSums};
 use fleetwear::backend::survival_gate::SurvivalGateError;
 
@@ -224,4 +226,42 @@ fn comparator_objects_to_wrong_answers() {
     let mut wrong = right.clone();
     wrong.sums.squares_q40.pop();
     assert!(compare(&right, &wrong).unwrap_err().starts_with("squares"));
+}
+
+/// Small pieces and runs, so that the suite's sizes cross every border; buffers start as noise.
+#[cfg(feature = "gpu")]
+#[test]
+fn gpu_conforms() {
+    let Some(device) = crate::gpu::required_device("survival::batches::gpu_conforms") else { return };
+    let limits = GpuLimits { dispatch_rows: 50, poison: true, ..GpuLimits::default() };
+    conformance("gpu", &move |request| Ok(Box::new(GpuSurvival::open(request, Some(device), limits)?)));
+}
+
+/// The limits that users get.
+#[cfg(feature = "gpu")]
+#[test]
+fn gpu_with_default_limits_equals_the_reference() {
+    let Some(device) = crate::gpu::required_device("survival::batches::gpu_with_default_limits") else { return };
+    let world = world(90, 64, 26, 2);
+    let modes = all_modes(&world, 3, 600);
+    let open = move |request: &SurvivalRequest| -> Result<Box<dyn SurvivalBackend>, BackendError> {
+        Ok(Box::new(GpuSurvival::open(request, Some(device), GpuLimits::default())?))
+    };
+    compare(&reference(&world, &modes), &answer(&open, &world, &modes, 2, 1)).unwrap();
+}
+
+/// A device that vanishes ends in a typed error, and what follows is refused.
+#[cfg(feature = "gpu")]
+#[test]
+fn lost_device_is_an_error() {
+    let Some(device) = crate::gpu::required_device("survival::batches::lost_device") else { return };
+    let world = world(90, 5, 6, 1);
+    let parts = parts(&world, 3, 0, 40);
+    let mut sums_q48 = vec![0; 40 * world.plan.columns()];
+    let backend = Box::new(GpuSurvival::open(&request(&world), Some(device), GpuLimits::default()).unwrap());
+    backend.push(&parts.batch(), &mut sums_q48).unwrap();
+    backend.device().destroy();
+    let error = backend.push(&parts.batch(), &mut sums_q48).unwrap_err();
+    assert!(matches!(error, BackendError::Lost { .. }), "{error}");
+    assert!(matches!(backend.finish().unwrap_err(), BackendError::Lost { .. }));
 }
