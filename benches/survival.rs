@@ -37,7 +37,7 @@ fn kernel(criterion: &mut Criterion) {
     let mut drawn = 0;
     let mut below = |limit: u64| {
         drawn += 1;
-        u64::from(threefry2x32([7, 7], [drawn, 0])[0]) * limit >> 32
+        (u64::from(threefry2x32([7, 7], [drawn, 0])[0]) * limit) >> 32
     };
     let laws = SHAPES.map(|weibull_shape| SurvivalLaw { weibull_shape, clock_exponents: vec![1.0] });
     let tables = SurvivalTables::compile(&laws, &[ParameterDraw::central(&laws)]).unwrap();

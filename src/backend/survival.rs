@@ -118,11 +118,33 @@ fn increment_limit(weeks: usize) -> u32 {
 pub fn pack_increments(increments_q48: &[u64], weeks: usize, packed: &mut [u32]) -> u8 {
     let limit = u64::from(increment_limit(weeks));
     let largest = increments_q48.iter().fold(0, |largest, &increment| u64::max(largest, increment));
-    let rounded =
-        |increment: u64, shift: u32| (increment >> shift) + (increment >> shift.max(1) - 1 & u64::from(shift > 0));
+    let rounded = |increment: u64, shift: u32| {
+        let half = if shift == 0 { 0 } else { (increment >> (shift - 1)) & 1 };
+        (increment >> shift) + half
+    };
     let shift = (0..64).find(|&shift| rounded(largest, shift) <= limit).unwrap_or(63);
     for (to, increment) in packed.iter_mut().zip(increments_q48) {
         *to = rounded(*increment, shift) as u32;
     }
     shift as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{increment_limit, pack_increments};
+
+    #[test]
+    fn increments_are_packed_to_the_nearest_unit_that_fits() {
+        let mut packed = [0; 3];
+        assert_eq!(pack_increments(&[0, 5, 1000], 104, &mut packed), 0);
+        assert_eq!(packed, [0, 5, 1000]);
+        let limit = u64::from(increment_limit(104));
+        let increments_q48 = [limit << 9, (3 << 8) + (1 << 7), (limit << 8) - 1];
+        let shift = pack_increments(&increments_q48, 104, &mut packed);
+        assert_eq!((shift, packed), (9, [limit as u32, 2, (limit >> 1) as u32]));
+        // What rounds up past the limit takes another bit.
+        assert_eq!(pack_increments(&[(limit << 1) + 1], 104, &mut packed), 2);
+        assert_eq!(pack_increments(&[], 104, &mut packed), 0);
+        assert!(u64::from(increment_limit(104)) * 104 < 1 << 31);
+    }
 }

@@ -209,10 +209,10 @@ fn add_column(sums: &mut TileSums, part: usize, column: usize, first: usize, p_q
     let part_place = (part * sums.columns + column) * PART_LANES;
     add_to(&mut sums.parts_q48[part_place..], _mm512_add_epi64(p_q48[0], p_q48[1]));
     let place = column * sums.width + first;
-    for half in 0..2 {
-        let p_q32 = _mm512_srli_epi64::<8>(p_q40[half]);
+    for (half, p_q40) in p_q40.into_iter().enumerate() {
+        let p_q32 = _mm512_srli_epi64::<8>(p_q40);
         let square = _mm512_srli_epi64::<24>(_mm512_mul_epu32(p_q32, p_q32));
-        add_to(&mut sums.failures_q40[place + half * 8..], p_q40[half]);
+        add_to(&mut sums.failures_q40[place + half * 8..], p_q40);
         add_to(&mut sums.squares_q40[place + half * 8..], square);
     }
 }
@@ -241,8 +241,7 @@ fn hazard<const SINGLE: bool>(
     } else {
         let nothing = _mm512_set1_epi32(NOTHING_Q20);
         let mut total = nothing;
-        for mechanism in 0..paths.mechanisms {
-            let sum = sums[mechanism];
+        for (mechanism, sum) in sums[..paths.mechanisms].iter().copied().enumerate() {
             let mut one = _mm512_add_epi32(log2(sum), start.units[mechanism]);
             if let Some(table) = &paths.exponents[mechanism] {
                 let (low, power) = (start.mechanism_low[mechanism], start.mechanism_power[mechanism]);

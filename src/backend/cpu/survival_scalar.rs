@@ -40,8 +40,7 @@ pub fn probability_q48(knots: &[i32], first: usize, hazard_q20: i32) -> u64 {
 fn growth_q20(futures: &Futures, tile: &Tile, part: usize, lane: usize, sums: &[u32; MODE_MECHANISMS]) -> i32 {
     let mechanisms = futures.mode.exponents.len();
     let mut total_q20 = NOTHING_Q20;
-    for mechanism in 0..mechanisms {
-        let sum = sums[mechanism];
+    for (mechanism, sum) in sums[..mechanisms].iter().copied().enumerate() {
         let mut one_q20 = NOTHING_Q20;
         if sum != 0 {
             let shift = tile.shift(part, mechanism) - CLOCK_BITS as i32;

@@ -24,7 +24,7 @@ impl Words {
     }
 
     pub fn below(&mut self, limit: usize) -> usize {
-        (u64::from(self.word()) * limit as u64 >> 32) as usize
+        ((u64::from(self.word()) * limit as u64) >> 32) as usize
     }
 
     pub fn between(&mut self, least: f64, largest: f64) -> f64 {
