@@ -25,6 +25,7 @@
 //! | [`fleet`] | the dataset: dictionary, planner, reader, account, state, writer |
 //! | [`backend`] | one trait; `cpu` and `gpu` implement it |
 //! | [`score`] | clocks → damage, hazard, drivers; slots |
+//! | [`monitor`] | drift and fluctuation of a channel, vehicle by vehicle; cohorts with more alarms than their share |
 //! | [`synth`] | a fleet with planted facts and its truth |
 //! | [`engine`] | the conductor: reader → batches → backend → reducers → writer |
 //! | [`run`] | cancellation and events of a run |
@@ -43,6 +44,7 @@ pub mod engine;
 pub mod fixed;
 pub mod fleet;
 pub mod model;
+pub mod monitor;
 pub mod run;
 pub mod score;
 pub mod synth;

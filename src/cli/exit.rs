@@ -120,7 +120,9 @@ fn of_engine(error: &EngineError) -> Exit {
         EngineError::State(error) => of_state(error),
         EngineError::Slots(_) | EngineError::Threads { .. } => Exit::Limit,
         EngineError::Interrupted(_) => Exit::Interrupted,
-        EngineError::UnknownAttribute { .. } | EngineError::ColumnTwice { .. } => Exit::Config,
+        EngineError::UnknownAttribute { .. } | EngineError::ColumnTwice { .. } | EngineError::Monitor(_) => {
+            Exit::Config
+        }
         EngineError::NoRecords => Exit::Input,
         EngineError::UnknownVehicle { .. } => Exit::Usage,
         EngineError::Internal { .. } => Exit::Internal,

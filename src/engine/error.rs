@@ -7,6 +7,7 @@ use crate::fleet::error::FleetError;
 use crate::fleet::scan::SinkError;
 use crate::fleet::writer::WriteError;
 use crate::model::error::ModelError;
+use crate::monitor::error::MonitorError;
 use crate::run::Interrupted;
 use crate::score::slots::TooManySlots;
 use crate::score::state::error::StateError;
@@ -19,6 +20,8 @@ pub enum EngineError {
     Fleet(FleetError),
     #[error(transparent)]
     Model(#[from] ModelError),
+    #[error(transparent)]
+    Monitor(#[from] MonitorError),
     #[error(transparent)]
     Backend(#[from] BackendError),
     #[error(transparent)]

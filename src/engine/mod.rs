@@ -6,6 +6,8 @@
 pub mod accumulate;
 pub mod error;
 pub mod inspect;
+pub mod monitor;
+pub mod monitor_report;
 pub mod night;
 pub mod plan;
 pub mod prepare;
@@ -17,6 +19,8 @@ pub mod write_scores;
 
 pub use error::EngineError;
 pub use inspect::{InspectPlan, Inspection, inspect_vehicle};
+pub use monitor::{MonitorRequest, monitor};
+pub use monitor_report::{MonitorSummary, Monitoring};
 pub use plan::ScorePlan;
 pub use report::{ScoreReport, Timings};
 pub use score::score;

@@ -179,6 +179,8 @@ pub struct Monitor {
     pub baseline_days: f64,
     /// Budget of false alarms.
     pub false_alarms_per_100000_days: f64,
+    /// The attribute that says which vehicles carry parts of one lot. A dataset without it is one lot.
+    pub lot: Option<String>,
     pub source: Option<String>,
     pub places: Places,
 }

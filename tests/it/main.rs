@@ -19,6 +19,7 @@ mod gpu;
 #[cfg(feature = "gpu")]
 mod layout;
 mod model;
+mod monitor;
 mod mutants;
 mod oracle;
 mod reading;

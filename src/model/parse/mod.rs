@@ -135,6 +135,7 @@ fn monitor(mut section: Section) -> Result<Monitor, ModelError> {
         "direction",
         "baseline_days",
         "false_alarms_per_100000_days",
+        "lot",
         "source",
     ])?;
     let id = identifier(&section, "id")?;
@@ -157,6 +158,7 @@ fn monitor(mut section: Section) -> Result<Monitor, ModelError> {
         baseline_days: section.required_positive("baseline_days", "add baseline_days, e.g. 180")?,
         false_alarms_per_100000_days: section
             .required_positive("false_alarms_per_100000_days", "add false_alarms_per_100000_days, e.g. 1")?,
+        lot: section.text("lot")?.map(str::to_owned),
         source: source(&section)?,
         places: section.places(),
         id,

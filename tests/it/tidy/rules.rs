@@ -24,9 +24,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("backend", &["fixed", "model"]),
     ("fleet", &["model", "run"]),
     ("score", &["backend", "fixed", "fleet", "model", "run"]),
+    ("monitor", &["fixed", "fleet", "model"]),
     ("synth", &["fixed", "fleet", "model", "run"]),
-    ("engine", &["backend", "fixed", "fleet", "model", "run", "score"]),
-    ("cli", &["backend", "engine", "fixed", "fleet", "model", "run", "score", "synth"]),
+    ("engine", &["backend", "fixed", "fleet", "model", "monitor", "run", "score"]),
+    ("cli", &["backend", "engine", "fixed", "fleet", "model", "monitor", "run", "score", "synth"]),
 ];
 
 /// The rooms that `room` may use, if the table knows it.
