@@ -174,7 +174,10 @@ mod tests {
             };
             let level = middle(own.to_vec());
             let scale = 1.4826 * middle(own.iter().map(|v| (v - level).abs()).collect());
-            let step = 1.4826 * middle(own.windows(2).map(|p| (p[1] - p[0]).abs()).collect());
+            let differences: Vec<f64> = own.windows(2).map(|pair| (pair[1] - pair[0]).abs()).collect();
+            let cut = 4.0 * 1.4826 * middle(differences.clone());
+            let squares: f64 = differences.iter().map(|difference| difference.min(cut) * difference.min(cut)).sum();
+            let step = (squares / differences.len() as f64).sqrt();
             let (mut s, mut v) = (0.0_f64, 0.0_f64);
             let (mut s_max, mut v_max) = (0.0_f64, 0.0_f64);
             for (index, value) in later.iter().enumerate() {
