@@ -125,7 +125,7 @@ impl ByTime<'_> {
                 return Err(ReadError::Stop(Stop::Spill(OUTSIDE)));
             }
             let mut part = Chunk::with_columns(self.pass.context.wanted.len());
-            worker.pack(row_group.file, &batch, 0, batch.rows(), &mut part).map_err(ReadError::Stop)?;
+            worker.pack(&batch, 0, batch.rows(), &mut part).map_err(ReadError::Stop)?;
             parts.push(part);
         }
         lock(&self.held[slice]).parts.append(&mut parts);

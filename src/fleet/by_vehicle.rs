@@ -7,7 +7,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::chunk::Chunk;
+use super::chunk::{Chunk, run_end};
 use super::decode::{Batch, ReadError, RowGroupReader};
 use super::ids::NO_VEHICLE;
 use super::plan::{RowGroup, Seam, VehicleId};
@@ -87,7 +87,6 @@ impl ByVehicle<'_> {
         let mut stream = Stream {
             scan: self,
             worker,
-            file: row_group.file,
             vehicle: NO_VEHICLE,
             open: Chunk::with_columns(self.pass.context.wanted.len()),
             compact_at: 2 * self.pass.chunk_rows,
@@ -125,7 +124,6 @@ impl ByVehicle<'_> {
 struct Stream<'s, 'w, 'a> {
     scan: &'s ByVehicle<'a>,
     worker: &'s mut Worker<'w>,
-    file: usize,
     /// The vehicle of the row before.
     vehicle: u32,
     /// Rows that are not handed out yet; more rows of the last vehicle may come.
@@ -167,7 +165,7 @@ impl Stream<'_, '_, '_> {
         let mut last_begins = None;
         while row < batch.rows() {
             let vehicle = batch.vehicle[row];
-            let run = batch.vehicle[row..].iter().take_while(|&&other| other == vehicle).count();
+            let run = run_end(&batch.vehicle, row) - row;
             let seam = self.seams.iter().position(|seam| seam.index == Some(vehicle));
             if let Some(seam) = seam {
                 self.copy(batch, from, row)?;
@@ -206,14 +204,14 @@ impl Stream<'_, '_, '_> {
 
     fn copy(&mut self, batch: &Batch, from: usize, to: usize) -> Result<(), Stop> {
         if from < to {
-            self.worker.pack(self.file, batch, from, to, &mut self.open)?;
+            self.worker.pack(batch, from, to, &mut self.open)?;
         }
         Ok(())
     }
 
     fn copy_to_seam(&mut self, batch: &Batch, seam: usize, from: usize, to: usize) -> Result<(), Stop> {
         let seam = &mut self.seams[seam];
-        self.worker.pack(self.file, batch, from, to, &mut seam.rows)?;
+        self.worker.pack(batch, from, to, &mut seam.rows)?;
         if seam.rows.len() >= seam.compact_at {
             self.worker.settle(&mut seam.rows);
             seam.compact_at = 2 * seam.rows.len().max(self.scan.pass.chunk_rows);

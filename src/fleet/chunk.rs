@@ -29,3 +29,20 @@ pub enum Order {
     /// Every vehicle's records in rising time; all chunks of a vehicle go through the same lane, in order.
     TimeOrderedPerVehicle,
 }
+
+/// End of the run of equal values that begins at `from`.
+pub(crate) fn run_end(values: &[u32], from: usize) -> usize {
+    const BLOCK: usize = 16;
+    let value = values[from];
+    let mut end = from + 1;
+    while let Some(block) = values.get(end..end + BLOCK) {
+        if block.iter().fold(0, |difference, &other| difference | (other ^ value)) != 0 {
+            break;
+        }
+        end += BLOCK;
+    }
+    while values.get(end) == Some(&value) {
+        end += 1;
+    }
+    end
+}

@@ -3,7 +3,6 @@
 
 use arrow::array::{Array, ArrayRef, UInt32Array};
 use arrow::datatypes::DataType;
-use parquet::arrow::ProjectionMask;
 
 use super::dictionary::{ChannelSource, Dictionary};
 use super::error::FleetError;
@@ -32,8 +31,10 @@ pub(crate) struct FileColumns {
     pub axis: TimeAxis,
     /// One a channel to fill, `None` where it is not read from a column.
     pub channels: Vec<Option<(Place, Quantiser)>>,
-    /// The columns to decode.
-    pub mask: ProjectionMask,
+    /// The columns to decode, by their place in the schema, rising.
+    pub roots: Vec<usize>,
+    /// The leaf of each, where it has no children.
+    pub leaves: Vec<Option<usize>>,
 }
 
 impl Place {
@@ -101,9 +102,16 @@ impl FileColumns {
                 .into_iter()
                 .map(|channel| channel.map(|(found, quantiser)| (place(found), quantiser)))
                 .collect(),
-            mask: ProjectionMask::roots(file.metadata.parquet_schema(), roots.iter().copied()),
+            leaves: roots.iter().map(|&root| leaf(file, root)).collect(),
+            roots,
         })
     }
+}
+
+fn leaf(file: &HistoryFile, root: usize) -> Option<usize> {
+    let schema = file.metadata.parquet_schema();
+    let is_it = |&leaf: &usize| schema.get_column_root_idx(leaf) == root && schema.get_column_root(leaf).is_primitive();
+    (0..schema.num_columns()).find(is_it)
 }
 
 /// A column of a file, or its partition's value.

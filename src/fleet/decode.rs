@@ -1,8 +1,12 @@
 //! From a row group to packed columns: decoding, sorting out the rows that cannot be used, vehicle indices, ticks,
-//! codes. Only the columns that are needed are decoded, a batch at a time.
+//! codes. Only the columns that are needed are decoded, a batch at a time: from their pages where they suit
+//! ([`super::pages`]), as Arrow arrays otherwise.
 
-use arrow::array::{ArrayRef, BooleanArray};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, NullArray};
 use arrow::compute::filter;
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use super::columns::FileColumns;
@@ -12,6 +16,7 @@ use super::guard::guarded;
 use super::history_file::{HistoryFile, RangedFile};
 use super::ids::{IdReader, IdTable, NO_VEHICLE};
 use super::pack::Filling;
+use super::pages::{Coded, PageColumns};
 use super::plan::RowGroup;
 use super::pool::Stop;
 use super::shard::in_shard;
@@ -41,13 +46,13 @@ pub(crate) struct Context<'a> {
     pub control: &'a Control<'a>,
 }
 
-/// The usable rows of one decoded batch. Codes are formed when the rows are packed.
+/// The usable rows of one decoded batch.
 #[derive(Default)]
 pub(crate) struct Batch {
     pub vehicle: Vec<u32>,
     pub tick: Vec<i32>,
-    /// One a channel to fill, `None` where it is not read from a column.
-    pub columns: Vec<Option<ArrayRef>>,
+    /// One a channel to fill, empty where it is not read from a column.
+    pub columns: Vec<Coded>,
     faults: Vec<(usize, TickFault)>,
 }
 
@@ -56,7 +61,9 @@ pub(crate) struct RowGroupReader<'a> {
     context: &'a Context<'a>,
     file: usize,
     row_group: &'a RowGroup,
-    decoder: ParquetRecordBatchReader,
+    pages: PageColumns,
+    /// Of the columns that are not read from their pages; `None` where all are.
+    decoder: Option<ParquetRecordBatchReader>,
     ranged: RangedFile,
     ids: IdReader<'a>,
     decoded_rows: u64,
@@ -82,20 +89,22 @@ impl<'a> RowGroupReader<'a> {
         let columns = context.columns.get(row_group.file).ok_or_else(internal)?;
         let ranged = file.reopen()?;
         let build = || {
-            ParquetRecordBatchReaderBuilder::new_with_metadata(ranged.share(), file.metadata.clone())
-                .with_projection(columns.mask.clone())
+            let pages = PageColumns::open(context, file, columns, row_group, &ranged)?;
+            if pages.are_all() {
+                return Ok((pages, None));
+            }
+            let roots = columns.roots.iter().zip(&pages.others).filter(|(_, other)| **other).map(|(&root, _)| root);
+            let decoder = ParquetRecordBatchReaderBuilder::new_with_metadata(ranged.share(), file.metadata.clone())
+                .with_projection(ProjectionMask::roots(file.metadata.parquet_schema(), roots))
                 .with_row_groups(vec![row_group.index])
                 .with_batch_size(context.batch_rows)
-                .build()
+                .build();
+            Ok((pages, Some(decoder.map_err(|error| ReadError::Unreadable(error.to_string()))?)))
         };
-        let decoder = match guarded(build) {
-            Ok(Ok(decoder)) => decoder,
-            Ok(Err(error)) => return Err(failure(file, &ranged, error.to_string())),
-            Err(problem) => return Err(failure(file, &ranged, problem)),
-        };
+        let (pages, decoder) = at_fault(file, &ranged, guarded(build))?;
         let column = &context.dictionary.histories.vehicle;
         let ids = context.ids.reader(&columns.vehicle_type, file.path(), column)?;
-        Ok(Self { context, file: row_group.file, row_group, decoder, ranged, ids, decoded_rows: 0 })
+        Ok(Self { context, file: row_group.file, row_group, pages, decoder, ranged, ids, decoded_rows: 0 })
     }
 
     /// Decodes the next batch and leaves its usable rows in `batch`; false at the end of the row group. A row group
@@ -103,71 +112,89 @@ impl<'a> RowGroupReader<'a> {
     pub fn next(&mut self, batch: &mut Batch, tally: &mut Tally) -> Result<bool, ReadError> {
         let Some((columns, rows)) = self.decode()? else { return Ok(false) };
         self.context.control.emit(Event::Rows(rows as u64));
-        self.sort_out(columns, rows, batch, tally)?;
-        Ok(true)
+        let read = guarded(|| self.sort_out(&columns, rows, batch, tally));
+        at_fault(&self.context.files[self.file], &self.ranged, read).map(|()| true)
     }
 
     /// Decodes what is left and does nothing with it, to learn whether it can be decoded.
     pub fn drain(&mut self) -> Result<(), ReadError> {
-        while self.decode()?.is_some() {}
+        while let Some((_, rows)) = self.decode()? {
+            let read = guarded(|| self.pages.skip(rows));
+            at_fault(&self.context.files[self.file], &self.ranged, read)?;
+        }
         Ok(())
     }
 
+    /// The next rows of the columns that come as arrays, by place among all; the others are yet to be read.
     fn decode(&mut self) -> Result<Option<(Vec<ArrayRef>, usize)>, ReadError> {
         self.context.control.check().map_err(|interrupted| ReadError::Stop(interrupted.into()))?;
-        let file = &self.context.files[self.file];
-        let next = guarded(|| self.decoder.next());
-        let claimed = self.row_group.rows;
-        let fail = |problem| Err(failure(file, &self.ranged, problem));
-        match next {
-            Ok(Some(Ok(decoded))) => {
-                let rows = decoded.num_rows();
-                self.decoded_rows += rows as u64;
-                if self.decoded_rows > claimed {
-                    return fail(format!("row group {} holds more than its {claimed} rows", self.row_group.index));
-                }
-                Ok(Some((decoded.columns().to_vec(), rows)))
+        let (claimed, before, index) = (self.row_group.rows, self.decoded_rows, self.row_group.index);
+        let next = guarded(|| {
+            let (arrays, rows) = match self.decoder.as_mut().map(Iterator::next) {
+                Some(Some(Ok(decoded))) => (decoded.columns().to_vec(), decoded.num_rows()),
+                Some(Some(Err(error))) => return Err(ReadError::Unreadable(error.to_string())),
+                Some(None) => (Vec::new(), 0),
+                None => (Vec::new(), ((claimed - before) as usize).min(self.context.batch_rows)),
+            };
+            if before + rows as u64 > claimed {
+                let problem = format!("row group {index} holds more than its {claimed} rows");
+                return Err(ReadError::Unreadable(problem));
             }
-            Ok(None) if self.decoded_rows == claimed => Ok(None),
-            Ok(None) => {
-                let held = self.decoded_rows;
-                fail(format!("row group {} claims {claimed} rows and holds {held}", self.row_group.index))
+            if rows == 0 && before < claimed {
+                let problem = format!("row group {index} claims {claimed} rows and holds {before}");
+                return Err(ReadError::Unreadable(problem));
             }
-            Ok(Some(Err(error))) => fail(error.to_string()),
-            Err(problem) => fail(problem),
-        }
+            if rows == 0 {
+                return self.pages.end().map(|()| None);
+            }
+            let (mut arrays, absent) = (arrays.into_iter(), Arc::new(NullArray::new(0)));
+            let by_place = self.pages.others.iter().map(|other| match other {
+                true => arrays.next().unwrap_or_else(|| absent.clone()),
+                false => absent.clone(),
+            });
+            Ok(Some((by_place.collect(), rows)))
+        });
+        let decoded = at_fault(&self.context.files[self.file], &self.ranged, next)?;
+        self.decoded_rows += decoded.as_ref().map_or(0, |(_, rows)| *rows as u64);
+        Ok(decoded)
     }
 
     fn sort_out(
         &mut self,
-        decoded: Vec<ArrayRef>,
+        decoded: &[ArrayRef],
         rows: usize,
         batch: &mut Batch,
         tally: &mut Tally,
-    ) -> Result<(), FleetError> {
+    ) -> Result<(), ReadError> {
         let columns = &self.context.columns[self.file];
-        batch.vehicle.clear();
-        batch.tick.clear();
-        batch.faults.clear();
-        let mut vehicle = columns.vehicle.array(&decoded, rows)?;
-        let time = columns.time.array(&decoded, rows)?;
-        self.context.axis.ticks(&time, &mut batch.tick, &mut batch.faults)?;
-        let channels = columns.channels.iter().map(|channel| match channel {
-            Some((place, _)) => place.array(&decoded, rows).map(Some),
-            None => Ok(None),
-        });
-        batch.columns = channels.collect::<Result<_, _>>()?;
-
-        if let Some(shard) = self.context.shard {
-            let own = in_shard(&vehicle, shard).map_err(internal)?;
-            let others = own.iter().filter(|own| !**own).count();
-            if others > 0 {
-                tally.other_shard += others as u64;
-                vehicle = filter(vehicle.as_ref(), &BooleanArray::from(own.clone())).map_err(internal)?;
-                batch.keep(&own)?;
+        let Batch { vehicle, tick, columns: codes, faults } = batch;
+        vehicle.clear();
+        tick.clear();
+        faults.clear();
+        codes.resize_with(columns.channels.len(), Coded::default);
+        codes.iter_mut().for_each(Coded::clear);
+        if !self.pages.ticks(self.context, rows, tick, faults)? {
+            self.context.axis.ticks(&columns.time.array(decoded, rows)?, tick, faults)?;
+        }
+        for (channel, out) in codes.iter_mut().enumerate() {
+            let by_pages = self.pages.codes(columns, channel, rows, out)?;
+            if let (false, Some((place, quantiser))) = (by_pages, &columns.channels[channel]) {
+                quantiser.codes(&place.array(decoded, rows)?, &mut out.codes, &mut out.faults)?;
             }
         }
-        self.ids.index(&vehicle, &mut batch.vehicle)?;
+        if !self.pages.vehicles(rows, &mut self.ids, vehicle)? {
+            let mut vehicle = columns.vehicle.array(decoded, rows)?;
+            if let Some(shard) = self.context.shard {
+                let own = in_shard(&vehicle, shard).map_err(internal)?;
+                let others = own.iter().filter(|own| !**own).count();
+                if others > 0 {
+                    tally.other_shard += others as u64;
+                    vehicle = filter(vehicle.as_ref(), &BooleanArray::from(own.clone())).map_err(internal)?;
+                    batch.keep(&own);
+                }
+            }
+            self.ids.index(&vehicle, &mut batch.vehicle)?;
+        }
         let last_tick = self.context.last_tick;
         let taken_to_tick = self.context.taken_to_tick.get(self.file).copied().flatten();
         let all_usable = batch.faults.is_empty()
@@ -194,15 +221,24 @@ impl<'a> RowGroupReader<'a> {
                 *count += 1;
             }
         }
-        batch.keep(&usable)
+        batch.keep(&usable);
+        Ok(())
     }
 }
 
-/// An error of the system stops the scan; anything else is the file's fault.
-fn failure(file: &HistoryFile, ranged: &RangedFile, problem: String) -> ReadError {
-    match ranged.take_io_error() {
-        Some(source) => FleetError::io(file.path(), source).into(),
-        None => ReadError::Unreadable(problem),
+/// What a guarded step of decoding gave. An error of the system stops the scan; anything else that the decoder could
+/// not do is the file's fault.
+fn at_fault<T>(
+    file: &HistoryFile,
+    ranged: &RangedFile,
+    outcome: Result<Result<T, ReadError>, String>,
+) -> Result<T, ReadError> {
+    match outcome.unwrap_or_else(|panic| Err(ReadError::Unreadable(panic))) {
+        Err(ReadError::Unreadable(problem)) => match ranged.take_io_error() {
+            Some(source) => Err(FleetError::io(file.path(), source).into()),
+            None => Err(ReadError::Unreadable(problem)),
+        },
+        decoded => decoded,
     }
 }
 
@@ -216,8 +252,7 @@ impl Batch {
     }
 
     /// Keeps some rows of everything there is.
-    fn keep(&mut self, kept: &[bool]) -> Result<(), FleetError> {
-        let mask = BooleanArray::from(kept.to_vec());
+    fn keep(&mut self, kept: &[bool]) {
         let mut rows = kept.iter();
         self.vehicle.retain(|_| rows.next().is_some_and(|kept| *kept));
         let mut rows = kept.iter();
@@ -230,9 +265,11 @@ impl Batch {
         }
         self.faults.retain(|(row, _)| kept[*row]);
         self.faults.iter_mut().for_each(|(row, _)| *row = place[*row]);
-        for column in self.columns.iter_mut().flatten() {
-            *column = filter(column.as_ref(), &mask).map_err(internal)?;
+        for column in &mut self.columns {
+            let mut rows = kept.iter();
+            column.codes.retain(|_| rows.next().is_some_and(|kept| *kept));
+            column.faults.retain(|(row, _)| kept[*row as usize]);
+            column.faults.iter_mut().for_each(|(row, _)| *row = place[*row as usize] as u32);
         }
-        Ok(())
     }
 }

@@ -26,6 +26,7 @@ mod lakehouse;
 mod latest;
 pub mod manifest;
 mod pack;
+mod pages;
 pub mod partition;
 mod plan;
 mod pool;

@@ -1,4 +1,4 @@
-//! From usable rows to codes: quantises columns, looks joined channels up, computes derived ones.
+//! From usable rows to a chunk's: copies codes, looks joined channels up, computes derived ones.
 
 use super::chunk::Chunk;
 use super::decode::{Batch, Context};
@@ -78,10 +78,9 @@ impl<'a> Packer<'a> {
         }
     }
 
-    /// Appends the rows `from .. to` of a batch of this file to a chunk whose columns are the requested channels.
+    /// Appends the rows `from .. to` of a batch to a chunk whose columns are the requested channels.
     pub fn append(
         &mut self,
-        file: usize,
         batch: &Batch,
         (from, to): (usize, usize),
         chunk: &mut Chunk,
@@ -104,11 +103,11 @@ impl<'a> Packer<'a> {
             let cells = &mut tally.cells[place];
             match filling {
                 Filling::Column => {
-                    let column = self.context.columns.get(file).and_then(|columns| columns.channels[place].as_ref());
-                    let (Some((_, quantiser)), Some(array)) = (column, &batch.columns[place]) else {
+                    let Some(column) = batch.columns.get(place) else {
                         return Err(FleetError::Internal { what: format!("channel {place} was not decoded") });
                     };
-                    quantiser.quantise(&array.slice(from, to - from), &mut codes, cells)?;
+                    codes.extend_from_slice(&column.codes[from..to]);
+                    column.count(from, to, cells);
                 }
                 Filling::PeriodDays => period_days(self.context.axis, tick, &mut codes, cells),
                 Filling::Join(join, table) => {

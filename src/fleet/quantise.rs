@@ -42,10 +42,31 @@ impl CellCounts {
         self.no_join += other.no_join;
     }
 
+    pub fn count(&mut self, fault: CellFault) {
+        match fault {
+            CellFault::Missing => self.missing += 1,
+            CellFault::NotFinite => self.not_finite += 1,
+            CellFault::OutOfRange => self.out_of_range += 1,
+        }
+    }
+
     pub fn total(&self) -> u64 {
         self.missing + self.not_finite + self.out_of_range + self.no_join
     }
 }
+
+/// Why a cell of a column has no code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CellFault {
+    /// Null, or a raw value declared as missing.
+    Missing,
+    /// NaN or infinite.
+    NotFinite,
+    OutOfRange,
+}
+
+/// Places of codes that are not there, rising.
+pub type CellFaults = Vec<(u32, CellFault)>;
 
 /// One column of one file, ready to be turned into codes.
 #[derive(Clone, Debug)]
@@ -115,55 +136,70 @@ impl Quantiser {
 
     /// Appends one code a value to `out` and counts the cells that have none.
     pub fn quantise(&self, array: &dyn Array, out: &mut Vec<u16>, cells: &mut CellCounts) -> Result<(), FleetError> {
+        let mut faults = Vec::new();
+        self.codes(array, out, &mut faults)?;
+        faults.iter().for_each(|(_, fault)| cells.count(*fault));
+        Ok(())
+    }
+
+    /// Appends one code a value to `out`; the places in `out` of those that have none go to `faults`, rising.
+    pub fn codes(&self, array: &dyn Array, out: &mut Vec<u16>, faults: &mut CellFaults) -> Result<(), FleetError> {
         if array.data_type() != &self.column_type {
             let what = format!("a column of type {} came as {}", self.column_type, array.data_type());
             return Err(FleetError::Internal { what });
         }
         match array.data_type() {
-            DataType::UInt8 => self.integers::<UInt8Type>(array, u8_codes, out, cells),
-            DataType::UInt16 => self.integers::<UInt16Type>(array, u16_codes, out, cells),
-            DataType::UInt32 => self.integers::<UInt32Type>(array, u32_codes, out, cells),
-            DataType::UInt64 => self.integers::<UInt64Type>(array, u64_codes, out, cells),
-            DataType::Int8 => self.integers::<Int8Type>(array, i8_codes, out, cells),
-            DataType::Int16 => self.integers::<Int16Type>(array, i16_codes, out, cells),
-            DataType::Int32 => self.integers::<Int32Type>(array, i32_codes, out, cells),
-            DataType::Int64 => self.integers::<Int64Type>(array, i64_codes, out, cells),
+            DataType::UInt8 => self.integers::<UInt8Type>(array, u8_codes, out, faults),
+            DataType::UInt16 => self.integers::<UInt16Type>(array, u16_codes, out, faults),
+            DataType::UInt32 => self.integers::<UInt32Type>(array, u32_codes, out, faults),
+            DataType::UInt64 => self.integers::<UInt64Type>(array, u64_codes, out, faults),
+            DataType::Int8 => self.integers::<Int8Type>(array, i8_codes, out, faults),
+            DataType::Int16 => self.integers::<Int16Type>(array, i16_codes, out, faults),
+            DataType::Int32 => self.integers::<Int32Type>(array, i32_codes, out, faults),
+            DataType::Int64 => self.integers::<Int64Type>(array, i64_codes, out, faults),
             DataType::Float32 => {
                 let values = array.as_primitive::<Float32Type>().values();
-                self.numbers(values, array.nulls(), f64::from, |missing| Some(missing as f32), out, cells);
+                self.numbers(values, array.nulls(), f64::from, |missing| Some(missing as f32), out, faults);
             }
             DataType::Float64 => {
                 let values = array.as_primitive::<Float64Type>().values();
-                self.numbers(values, array.nulls(), |value| value, Some, out, cells);
+                self.numbers(values, array.nulls(), |value| value, Some, out, faults);
             }
             DataType::Decimal128(_, scale) => {
                 let unit = power_of_ten(*scale);
                 let values = array.as_primitive::<Decimal128Type>().values();
                 let digits = |missing: f64| Some((missing * unit).round() as i128);
-                self.numbers(values, array.nulls(), |value| value as f64 / unit, digits, out, cells);
+                self.numbers(values, array.nulls(), |value| value as f64 / unit, digits, out, faults);
             }
             DataType::Null => {
-                out.resize(out.len() + array.len(), self.not_available());
-                cells.missing += array.len() as u64;
+                let places = out.len()..out.len() + array.len();
+                out.resize(places.end, self.not_available());
+                faults.extend(places.map(|place| (place as u32, CellFault::Missing)));
             }
-            DataType::Boolean => return self.converted(&converted(array, &DataType::UInt8)?, out, cells),
-            DataType::Float16 => return self.converted(&converted(array, &DataType::Float32)?, out, cells),
+            DataType::Boolean => return self.converted(&converted(array, &DataType::UInt8)?, out, faults),
+            DataType::Float16 => return self.converted(&converted(array, &DataType::Float32)?, out, faults),
             DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
                 let wider = DataType::Decimal128(*precision, *scale);
-                return self.converted(&converted(array, &wider)?, out, cells);
+                return self.converted(&converted(array, &wider)?, out, faults);
             }
-            DataType::Dictionary(_, _) => return self.converted(&plain(array)?, out, cells),
+            DataType::Dictionary(_, _) => return self.converted(&plain(array)?, out, faults),
             other => return Err(FleetError::Internal { what: format!("a channel of type {other} was accepted") }),
         }
         Ok(())
     }
 
-    fn not_available(&self) -> u16 {
+    /// What [`Self::codes`] takes.
+    pub fn column_type(&self) -> &DataType {
+        &self.column_type
+    }
+
+    /// The code that means "not available": the largest.
+    pub fn not_available(&self) -> u16 {
         self.codes as u16
     }
 
-    fn converted(&self, array: &ArrayRef, out: &mut Vec<u16>, cells: &mut CellCounts) -> Result<(), FleetError> {
-        Self { column_type: array.data_type().clone(), ..self.clone() }.quantise(array, out, cells)
+    fn converted(&self, array: &ArrayRef, out: &mut Vec<u16>, faults: &mut CellFaults) -> Result<(), FleetError> {
+        Self { column_type: array.data_type().clone(), ..self.clone() }.codes(array, out, faults)
     }
 
     fn integers<T: ArrowPrimitiveType>(
@@ -171,16 +207,16 @@ impl Quantiser {
         array: &dyn Array,
         codes: fn(&[T::Native], i64, u32, &mut [u16]),
         out: &mut Vec<u16>,
-        cells: &mut CellCounts,
+        faults: &mut CellFaults,
     ) where
         T::Native: Integer,
     {
         let values = array.as_primitive::<T>().values();
         if !self.raw_codes {
-            return self.numbers(values, array.nulls(), T::Native::as_f64, T::Native::from_f64, out, cells);
+            return self.numbers(values, array.nulls(), T::Native::as_f64, T::Native::from_f64, out, faults);
         }
         let kernel = |values: &[T::Native], out: &mut [u16]| codes(values, self.first, self.codes, out);
-        self.column(values, array.nulls(), kernel, T::Native::from_f64, |_| true, out, cells);
+        self.column(values, array.nulls(), kernel, T::Native::from_f64, |_| true, out, faults);
     }
 
     /// Values of any type by way of f64.
@@ -191,10 +227,10 @@ impl Quantiser {
         as_f64: impl Fn(T) -> f64 + Copy,
         missing_as: impl Fn(f64) -> Option<T>,
         out: &mut Vec<u16>,
-        cells: &mut CellCounts,
+        faults: &mut CellFaults,
     ) {
         let kernel = |values: &[T], out: &mut [u16]| self.round(values, as_f64, out);
-        self.column(values, nulls, kernel, missing_as, |value| as_f64(value).is_finite(), out, cells);
+        self.column(values, nulls, kernel, missing_as, |value| as_f64(value).is_finite(), out, faults);
     }
 
     /// Codes of values: the nearest raw code, half to even.
@@ -223,7 +259,7 @@ impl Quantiser {
         missing_as: impl Fn(f64) -> Option<T>,
         is_finite: impl Fn(T) -> bool,
         out: &mut Vec<u16>,
-        cells: &mut CellCounts,
+        faults: &mut CellFaults,
     ) {
         let not_available = self.not_available();
         let start = out.len();
@@ -237,11 +273,14 @@ impl Quantiser {
             return;
         }
         let valid = |row: usize| nulls.is_none_or(|nulls| nulls.is_valid(row));
+        let first_fault = faults.len();
+        let mut note = |row: usize, fault| faults.push(((start + row) as u32, fault));
         let mut missing = 0;
         if let Some(nulls) = nulls {
             missing += nulls.null_count();
             for row in (!nulls.inner()).set_indices() {
                 codes[row] = not_available;
+                note(row, CellFault::Missing);
             }
         }
         let mut declared: Vec<T> = Vec::with_capacity(self.missing.len());
@@ -255,23 +294,19 @@ impl Quantiser {
                 if values[row] == wanted && valid(row) {
                     missing += 1;
                     *code = not_available;
+                    note(row, CellFault::Missing);
                 }
             }
         }
-        cells.missing += missing as u64;
-        if codes.iter().filter(|&&code| code == not_available).count() == missing {
-            return;
-        }
-        for (row, &code) in codes.iter().enumerate() {
-            if code != not_available || !valid(row) || declared.contains(&values[row]) {
-                continue;
-            }
-            if is_finite(values[row]) {
-                cells.out_of_range += 1;
-            } else {
-                cells.not_finite += 1;
+        if codes.iter().filter(|&&code| code == not_available).count() != missing {
+            for (row, &code) in codes.iter().enumerate() {
+                if code != not_available || !valid(row) || declared.contains(&values[row]) {
+                    continue;
+                }
+                note(row, if is_finite(values[row]) { CellFault::OutOfRange } else { CellFault::NotFinite });
             }
         }
+        faults[first_fault..].sort_unstable_by_key(|(place, _)| *place);
     }
 }
 

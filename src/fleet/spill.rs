@@ -114,7 +114,7 @@ impl Spilling<'_> {
         let mut batch = Batch::default();
         while reader.next(&mut batch, &mut own.worker.tally)? {
             own.chunk.clear();
-            own.worker.pack(row_group.file, &batch, 0, batch.rows(), &mut own.chunk).map_err(ReadError::Stop)?;
+            own.worker.pack(&batch, 0, batch.rows(), &mut own.chunk).map_err(ReadError::Stop)?;
             // Repeats next to each other, such as a file of one row repeated, need not go through the disk.
             own.worker.tally.duplicates += own.chunk.drop_repeats();
             self.distribute(own).map_err(ReadError::Stop)?;

@@ -29,7 +29,8 @@ pub(crate) struct Pass<'a> {
     pub failed: Mutex<BTreeMap<usize, String>>,
     /// Set with the first of them: nothing is handed out any more, the rest is read only to find all such files.
     void: AtomicBool,
-    row_groups_left: Vec<AtomicUsize>,
+    /// By file: row groups with rows, and how many of them are not done yet.
+    row_groups: Vec<(usize, AtomicUsize)>,
     hashes: &'a InputHashes,
 }
 
@@ -52,9 +53,10 @@ impl<'a> Pass<'a> {
     ) -> Self {
         let count = |file: &super::history_file::HistoryFile| {
             let row_groups = file.metadata.metadata().row_groups();
-            AtomicUsize::new(row_groups.iter().filter(|row_group| row_group.num_rows() > 0).count())
+            let count = row_groups.iter().filter(|row_group| row_group.num_rows() > 0).count();
+            (count, AtomicUsize::new(count))
         };
-        let row_groups_left = context.files.iter().map(count).collect();
+        let row_groups = context.files.iter().map(count).collect();
         Self {
             context,
             sink,
@@ -65,7 +67,7 @@ impl<'a> Pass<'a> {
             halt: Halt::default(),
             failed: Mutex::default(),
             void: AtomicBool::new(false),
-            row_groups_left,
+            row_groups,
             hashes,
         }
     }
@@ -113,20 +115,24 @@ impl<'a> Pass<'a> {
         self.void.load(Ordering::Relaxed)
     }
 
-    /// To be called once a row group. The last of a file hashes it, while its bytes are still at hand.
+    /// To be called once a row group: hashes its share of the file.
     pub fn finish_row_group(&self, file: usize) -> Result<(), Stop> {
-        let left = self.row_groups_left.get(file).map(|left| left.fetch_sub(1, Ordering::Relaxed));
-        match left {
-            Some(1) => self.hashes.hash(self.context.files[file].path(), self.context.control).map_err(Stop::Error),
-            _ => Ok(()),
-        }
+        let Some((count, left)) = self.row_groups.get(file) else { return Ok(()) };
+        let done = *count - left.fetch_sub(1, Ordering::Relaxed).saturating_sub(1);
+        let (file, control) = (&self.context.files[file], self.context.control);
+        let hashed = if done == *count {
+            self.hashes.hash(file.path(), control)
+        } else {
+            self.hashes.advance(file.path(), file.stamp.bytes / *count as u64 * done as u64, control)
+        };
+        hashed.map_err(Stop::Error)
     }
 }
 
 impl Worker<'_> {
-    /// Appends rows of a batch of this file to a chunk.
-    pub fn pack(&mut self, file: usize, batch: &Batch, from: usize, to: usize, chunk: &mut Chunk) -> Result<(), Stop> {
-        self.packer.append(file, batch, (from, to), chunk, &mut self.tally).map_err(Stop::Error)
+    /// Appends rows of a batch to a chunk.
+    pub fn pack(&mut self, batch: &Batch, from: usize, to: usize, chunk: &mut Chunk) -> Result<(), Stop> {
+        self.packer.append(batch, (from, to), chunk, &mut self.tally).map_err(Stop::Error)
     }
 
     /// Removes and counts duplicates; sorts the rows only if they do not rise already. Vehicles must be whole.

@@ -14,7 +14,7 @@ use super::slots::SlotPlan;
 use super::sums::FleetSums;
 use super::tally::{SharedTally, SlotTally, TallyChanges};
 use crate::backend::{BackendError, DamageBackend, DamageBatch};
-use crate::fleet::chunk::Chunk;
+use crate::fleet::chunk::{Chunk, run_end};
 use crate::fleet::scan::{ChunkSink, SinkError};
 use crate::model::compiled::{CompiledExposure, CompiledModel};
 use crate::model::tables::TableInput;
@@ -249,21 +249,4 @@ pub(crate) fn count_missing(
             }
         }
     }
-}
-
-/// End of the run of equal values that begins at `from`.
-pub(crate) fn run_end(values: &[u32], from: usize) -> usize {
-    const BLOCK: usize = 16;
-    let value = values[from];
-    let mut end = from + 1;
-    while let Some(block) = values.get(end..end + BLOCK) {
-        if block.iter().fold(0, |difference, &other| difference | (other ^ value)) != 0 {
-            break;
-        }
-        end += BLOCK;
-    }
-    while values.get(end) == Some(&value) {
-        end += 1;
-    }
-    end
 }

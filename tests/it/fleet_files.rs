@@ -214,7 +214,7 @@ pub fn write_file(path: &Path, row_groups: &[Vec<Row>], writing: Writing) {
     writer.close().unwrap();
 }
 
-fn batch(rows: &[Row], id_type: IdType) -> RecordBatch {
+pub fn batch(rows: &[Row], id_type: IdType) -> RecordBatch {
     let text = |row: &Row| row.vehicle.map(|vehicle| id_text(vehicle, id_type));
     let ids: ArrayRef = match id_type {
         IdType::Int32 => Arc::new(rows.iter().map(|row| row.vehicle.map(|id| id as i32)).collect::<Int32Array>()),

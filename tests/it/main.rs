@@ -24,6 +24,7 @@ mod mutants;
 mod oracle;
 mod reading;
 mod reading_faults;
+mod reading_pages;
 mod score;
 mod small_fleet;
 mod state;

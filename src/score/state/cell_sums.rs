@@ -6,9 +6,10 @@
 use std::sync::{Mutex, PoisonError};
 
 use crate::backend::{DamageBackend, DamageBatch, DamageSums};
+use crate::fleet::chunk::run_end;
 use crate::fleet::scan::SinkError;
 use crate::model::tables::TableInput;
-use crate::score::pack::{ExposureColumn, count_missing, run_end, table_columns};
+use crate::score::pack::{ExposureColumn, count_missing, table_columns};
 use crate::score::tally::{SharedTally, SlotTally, Tally, TallyChanges};
 
 /// Sums records into cells. One lane a thread.
