@@ -2,7 +2,7 @@
 //!
 //! Units: output log2 in 2^-20 ("Q20"). log2(1 + f) = f + f (1 - f) r(f), with r a polynomial of the fourth degree;
 //! the fraction is taken whole in the first term and to 16 bits in the second, at the middle of its step.
-//! Worst absolute error 6.0e-6 octaves. Twin: `shaders/log2.wgsl`.
+//! Worst absolute error 7.7e-6 octaves. Twin: `shaders/log2.wgsl`.
 
 use super::exp2::CLOCK_BITS;
 
@@ -51,8 +51,8 @@ mod tests {
         let fine = (1u32 << 31..1 << 31 | 0x7fff_0000).step_by(4099);
         let edges = (0..32).flat_map(|bit| [1u32 << bit, (1 << bit) | 1, u32::MAX >> bit]);
         let worst = fine.chain(edges).chain(1..70_000).map(|x| error(x).abs()).fold(0.0, f64::max);
-        assert!(worst < 7.0e-6, "{worst:e}");
-        assert!(worst > 5.0e-6, "{worst:e}: better than stated, say so");
+        assert!(worst < 7.7e-6, "{worst:e}");
+        assert!(worst > 7.0e-6, "{worst:e}: better than stated, say so");
     }
 
     #[test]
@@ -63,7 +63,7 @@ mod tests {
         for clock_q48 in [3u64, 0xffff_ffff, 0x1_0000_0001, 0x7fff_ffff_ffff_ffff, 12_345_678_901_234_567] {
             let exact = libm::log2(clock_q48 as f64) - 48.0;
             let got = f64::from(log2_clock_q20(clock_q48)) / f64::from(1u32 << LOG2_FINE_BITS);
-            assert!((got - exact).abs() < 7.0e-6, "{clock_q48}");
+            assert!((got - exact).abs() < 7.7e-6, "{clock_q48}");
         }
     }
 }
