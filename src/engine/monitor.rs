@@ -351,15 +351,15 @@ impl ChunkSink for Watchers<'_> {
             for (monitor, (held, rules)) in held.iter_mut().zip(self.rules).enumerate() {
                 let one = &self.laid[monitor];
                 let codes = &chunk.codes[one.column];
-                for row in from..from + rows {
-                    let day = self.axis.day(chunk.tick[row]);
+                for (&tick, &code) in chunk.tick[from..from + rows].iter().zip(&codes[from..from + rows]) {
+                    let day = self.axis.day(tick);
                     if let Some(replaced_day) = held.replaced_day.filter(|&replaced| day > replaced) {
                         let watch =
                             std::mem::replace(&mut held.watch, Watch::since(one.replacements.before(vehicle, day)));
                         ended.push((vehicle, monitor, watch.end(rules, one.lots.of(vehicle), Some(replaced_day))));
                         held.replaced_day = one.replacements.from(vehicle, day);
                     }
-                    held.watch.record(rules, day, codes[row]);
+                    held.watch.record(rules, day, code);
                 }
             }
             from += rows;
