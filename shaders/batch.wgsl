@@ -19,23 +19,25 @@ struct Dispatch {
     group: u32,
     groups: u32,
     capped_words: u32,
-    // The group's rows in `rows`: base and interactions; its inputs in `words`, four words each.
+    // The group's rows in `rows`: base and interactions; its inputs in `words`, six words each.
     base_row: u32,
     interactions_row: u32,
     interactions: u32,
     inputs_words: u32,
     inputs: u32,
-    // Driver sums: inputs before this group's, and lanes of a vehicle.
-    first_driver: u32,
+    // Columns of a vehicle's driver sums.
     driver_width: u32,
 }
 
-// One input of a group, four words of `words`.
+// One input of a group, six words of `words`.
 struct Input {
     column: u32,
     first_row: u32,
     masks_words: u32,
     first_driver_row: u32,
+    // Its first column of the driver sums, and the lanes that have one.
+    first_driver: u32,
+    driver_lanes: u32,
 }
 
 @group(0) @binding(0) var<uniform> dispatch: Dispatch;
@@ -46,8 +48,8 @@ struct Input {
 @group(0) @binding(3) var<storage, read> words: array<u32>;
 
 fn input_at(position: u32) -> Input {
-    let at = dispatch.inputs_words + position * 4u;
-    return Input(words[at], words[at + 1u], words[at + 2u], words[at + 3u]);
+    let at = dispatch.inputs_words + position * 6u;
+    return Input(words[at], words[at + 1u], words[at + 2u], words[at + 3u], words[at + 4u], words[at + 5u]);
 }
 
 fn code_at(column: u32, row: u32) -> u32 {

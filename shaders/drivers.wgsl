@@ -2,7 +2,7 @@
 // workgroup takes one tile of 256 records and one input of the group.
 // Composed after fixed.wgsl and batch.wgsl. Twin: src/backend/cpu/drivers.rs.
 
-// For every vehicle of the range, groups in order, inputs in order, eight lanes of two words, low word first.
+// For every vehicle of the range, groups in order, inputs in order, the lanes in use: two words each, low word first.
 @group(1) @binding(0) var<storage, read_write> driver_sums: array<atomic<u32>>;
 
 // An entry is at most 2^24 in magnitude: eight of them fit a word with ease, and partial sums are split once more.
@@ -23,6 +23,11 @@ fn add_driver(sum: u32, lo: u32, hi: u32) {
     }
 }
 
+// A lane's place among those of its input that have a column. The entries of the others are zero and never added.
+fn place_of(driver_lanes: u32, lane: u32) -> u32 {
+    return countOneBits(driver_lanes & ((1u << lane) - 1u));
+}
+
 @compute @workgroup_size(256)
 fn add_driver_rows(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let tile_row = dispatch.first_row + tile.x * TILE_ROWS;
@@ -31,12 +36,12 @@ fn add_driver_rows(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invoca
     let vehicle = columns[dispatch.vehicle_words + min(row, dispatch.end_row - 1u)];
     let mine = row < dispatch.end_row && (vehicle >> dispatch.range_bits) == dispatch.range;
     let vehicle_in_range = vehicle & ((1u << dispatch.range_bits) - 1u);
-    let first_sum = vehicle_in_range * dispatch.driver_width + (dispatch.first_driver + tile.y) * GROUP_LANES;
+    let input = input_at(tile.y);
+    let first_sum = vehicle_in_range * dispatch.driver_width + input.first_driver;
 
     var low = vec4<i32>();
     var high = vec4<i32>();
     if mine {
-        let input = input_at(tile.y);
         let code = code_at(input.column, row);
         low = rows[(input.first_driver_row + code) * 2u];
         high = rows[(input.first_driver_row + code) * 2u + 1u];
@@ -77,16 +82,16 @@ fn add_driver_rows(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invoca
             let lo = below + upper;
             let hi = u32(above >> LOW_BITS) + carry_of(below, upper);
             if (lo | hi) != 0u {
-                add_driver(first_sum + lane, lo, hi);
+                add_driver(first_sum + place_of(input.driver_lanes, lane), lo, hi);
             }
         }
     } else if mine {
         for (var i = 0u; i < 4u; i++) {
             if low[i] != 0 {
-                add_driver(first_sum + i, u32(low[i]), u32(low[i] >> 31u));
+                add_driver(first_sum + place_of(input.driver_lanes, i), u32(low[i]), u32(low[i] >> 31u));
             }
             if high[i] != 0 {
-                add_driver(first_sum + i + 4u, u32(high[i]), u32(high[i] >> 31u));
+                add_driver(first_sum + place_of(input.driver_lanes, i + 4u), u32(high[i]), u32(high[i] >> 31u));
             }
         }
     }

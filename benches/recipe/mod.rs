@@ -60,7 +60,8 @@ pub fn tables() -> DamageTables {
                 };
                 (0..CODES[channel]).map(row).chain([[0; GROUP_LANES]]).collect::<Vec<_>>()
             };
-            GroupInput { input: channel, rows_q18: rows(one), masks: None, driver_rows: rows(one) }
+            let driver_lanes = (0..8).fold(0, |lanes, lane| lanes | u8::from(uses[lane]) << lane);
+            GroupInput { input: channel, rows_q18: rows(one), masks: None, driver_rows: rows(one), driver_lanes }
         })
         .collect();
     DamageTables {

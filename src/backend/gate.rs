@@ -133,8 +133,12 @@ pub fn check_request(request: &DamageRequest) -> Result<(), GateError> {
                 exactly("code masks of a table input", index, code_masks.len(), table_rows)?;
             }
             for lanes in &input.driver_rows {
-                for entry in lanes {
-                    at_most("driver entry", index, entry.unsigned_abs() as usize, DRIVER_ENTRY_LIMIT as usize)?;
+                for (lane, entry) in lanes.iter().enumerate() {
+                    let entry = entry.unsigned_abs() as usize;
+                    at_most("driver entry", index, entry, DRIVER_ENTRY_LIMIT as usize)?;
+                    if input.driver_lanes >> lane & 1 == 0 {
+                        exactly("driver entry of a lane that is not summed", index, entry, 0)?;
+                    }
                 }
             }
         }

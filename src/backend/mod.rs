@@ -48,8 +48,8 @@ pub struct DamageSums {
     /// Per slot: bit `mechanism % 32` of word `mechanism / 32` is set where an increment was capped;
     /// `capped[slot * words + word]`.
     pub capped: Vec<u32>,
-    /// Vehicle-major sums of [`crate::model::tables::GroupInput::driver_rows`]: for every vehicle, groups in order, inputs in
-    /// order, eight lanes. Empty if drivers were not asked for.
+    /// Vehicle-major sums of [`crate::model::tables::GroupInput::driver_rows`]: for every vehicle, one column a bit of
+    /// [`crate::model::tables::GroupInput::driver_lanes`]. Empty if drivers were not asked for.
     pub drivers: Vec<i64>,
 }
 

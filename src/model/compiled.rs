@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::spec::Alert;
-use super::tables::{DamageTables, GROUP_LANES, TableInput};
+use super::tables::{DamageTables, TableInput};
 
 /// What [`super::compile::compile`] makes.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,7 +25,7 @@ pub struct CompiledModel {
     pub channel_names: Vec<String>,
     pub modes: Vec<CompiledMode>,
     pub mechanisms: Vec<CompiledMechanism>,
-    /// What each used column of the driver sums is, by rising [`Driver::sum_index`].
+    /// What each column of the driver sums is.
     pub drivers: Vec<Driver>,
     /// `interactions[group][bit]`.
     pub interactions: Vec<Vec<CompiledInteraction>>,
@@ -68,11 +68,9 @@ pub enum CompiledExposure {
     Channel(usize),
 }
 
-/// One column of [`crate::backend::DamageSums::drivers`] in use.
+/// One column of [`crate::backend::DamageSums::drivers`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Driver {
-    /// Column within a vehicle's sums: `(inputs of earlier groups + input within the group) * 8 + lane`.
-    pub sum_index: usize,
     /// Index into [`CompiledModel::mechanisms`].
     pub mechanism: usize,
     /// The channel's name; two joined by ` × ` for a pair term.
@@ -121,10 +119,5 @@ impl CompiledModel {
         names.sort_unstable();
         names.dedup();
         names
-    }
-
-    /// Columns of a vehicle's driver sums, unused ones included.
-    pub fn driver_columns(&self) -> usize {
-        self.tables.groups.iter().map(|group| group.inputs.len() * GROUP_LANES).sum()
     }
 }

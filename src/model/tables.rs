@@ -49,6 +49,17 @@ pub struct GroupInput {
     /// itself (plus [`crate::model::channel::Channel::first`] where that keeps it within the bound) for an exposure, 0
     /// for "not available". At most 2^24 in magnitude, so 64 of them fit an `i32`.
     pub driver_rows: Vec<Lanes>,
+    /// Lanes whose driver rows are summed, one bit each; in the others every row holds 0. Of a vehicle's driver sums
+    /// there is one column for each bit, over groups in order, inputs in order, rising lanes.
+    pub driver_lanes: u8,
+}
+
+impl DamageTables {
+    /// Columns of a vehicle's driver sums.
+    pub fn driver_columns(&self) -> usize {
+        let inputs = self.groups.iter().flat_map(|group| &group.inputs);
+        inputs.map(|input| input.driver_lanes.count_ones() as usize).sum()
+    }
 }
 
 /// How the code of a table input is formed from the codes of the dataset's channels.

@@ -8,7 +8,7 @@
 use serde::Serialize;
 
 use super::compiled::{CompiledExposure, CompiledModel, DriverKind};
-use super::tables::{GROUP_LANES, TableInput};
+use super::tables::{GROUP_LANES, GroupInput, TableInput};
 use crate::fixed::exp2::{LOG2_BITS, increment_q48};
 
 /// Adds up one vehicle's records; see [`Waterfall::push`].
@@ -208,12 +208,18 @@ impl CompiledModel {
         }
     }
 
-    /// What a driver column sums; `position` counts the group's inputs.
+    /// What the driver column of a lane sums, if it has one; `position` counts the group's inputs.
     fn driver_kind(&self, group: usize, position: usize, lane: usize) -> Option<DriverKind> {
-        let before: usize = self.tables.groups.iter().take(group).map(|group| group.inputs.len() * GROUP_LANES).sum();
-        let sum_index = before + position * GROUP_LANES + lane;
-        let at = self.drivers.binary_search_by_key(&sum_index, |driver| driver.sum_index).ok()?;
-        self.drivers.get(at).map(|driver| driver.kind)
+        let lanes = |input: &GroupInput| input.driver_lanes.count_ones() as usize;
+        let inputs = &self.tables.groups.get(group)?.inputs;
+        let input = inputs.get(position)?;
+        if input.driver_lanes >> lane & 1 == 0 {
+            return None;
+        }
+        let earlier = self.tables.groups.iter().take(group).flat_map(|group| &group.inputs);
+        let before: usize = earlier.chain(inputs.iter().take(position)).map(lanes).sum();
+        let below = (input.driver_lanes & ((1 << lane) - 1)).count_ones() as usize;
+        self.drivers.get(before + below).map(|driver| driver.kind)
     }
 
     /// Names of the factors of a mechanism in the order of the tables, and whether each is an interaction.

@@ -77,15 +77,15 @@ impl Fleet<'_> {
 
     /// A vehicle's mean of each driver, log2; `None` where it has no record with it or its exposure is zero.
     pub fn driver_log2(&self, vehicle: usize, means: &mut [Option<f64>]) {
-        let columns = self.model.driver_columns();
+        let columns = self.model.drivers.len();
         let Some(sums) = self.sums.damage.drivers.get(vehicle * columns..(vehicle + 1) * columns) else {
             means.fill(None);
             return;
         };
         let records = u64::from(self.history(vehicle).records);
-        for (mean, driver) in means.iter_mut().zip(&self.model.drivers) {
+        for ((mean, driver), sum) in means.iter_mut().zip(&self.model.drivers).zip(sums) {
             let missing = self.exposure_of(driver.mechanism).map_or(0, |exposure| self.missing(vehicle, exposure));
-            *mean = mean_log2(driver.kind, i128::from(sums[driver.sum_index]), records, missing);
+            *mean = mean_log2(driver.kind, i128::from(*sum), records, missing);
         }
     }
 
@@ -104,15 +104,15 @@ impl Fleet<'_> {
     /// The fleet's means and medians.
     pub fn standard(&self) -> Standard {
         let drivers = &self.model.drivers;
-        let columns = self.model.driver_columns();
+        let columns = self.model.drivers.len();
         let zero = || (vec![0i128; drivers.len()], vec![0u64; self.exposures.len()], 0u64);
         let vehicles = self.sums.vehicles;
         let (sums, missing, records) = (0..vehicles)
             .into_par_iter()
             .fold(zero, |mut whole, vehicle| {
-                for (sum, driver) in whole.0.iter_mut().zip(drivers) {
-                    let index = vehicle * columns + driver.sum_index;
-                    *sum += i128::from(self.sums.damage.drivers.get(index).copied().unwrap_or(0));
+                let own = self.sums.damage.drivers.get(vehicle * columns..(vehicle + 1) * columns).unwrap_or_default();
+                for (sum, own) in whole.0.iter_mut().zip(own) {
+                    *sum += i128::from(*own);
                 }
                 for (exposure, missing) in whole.1.iter_mut().enumerate() {
                     *missing += self.missing(vehicle, exposure);

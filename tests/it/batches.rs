@@ -90,12 +90,15 @@ pub fn model(stream: u32, mechanisms: usize, inputs: usize, interactions: usize)
                 inputs: (usize::from(group > 0).min(inputs)..inputs)
                     .map(|input| {
                         let rows = input_rows[input] as usize;
+                        // All lanes, none, and some.
+                        let driver_lanes = [u8::MAX, words.next() as u8, 0, words.next() as u8][input % 4];
                         GroupInput {
                             input,
                             rows_q18: (0..rows).map(|_| rates(&mut words, octave)).collect(),
                             masks: (interactions > 0 && input % 2 == 0)
                                 .then(|| (0..rows).map(|_| words.next() | words.next()).collect()),
-                            driver_rows: (0..rows).map(|_| drivers(&mut words)).collect(),
+                            driver_rows: (0..rows).map(|_| drivers(&mut words, driver_lanes)).collect(),
+                            driver_lanes,
                         }
                     })
                     .collect(),
@@ -124,9 +127,10 @@ fn rates(words: &mut Words, octave: i32) -> Lanes {
 }
 
 /// Entries up to the limit, in both signs.
-fn drivers(words: &mut Words) -> Lanes {
+fn drivers(words: &mut Words, driver_lanes: u8) -> Lanes {
     let limit = 1 << 24;
     std::array::from_fn(|lane| match (lane, words.below(4)) {
+        _ if driver_lanes >> lane & 1 == 0 => 0,
         (_, 0) => 0,
         (0, _) => limit,
         (1, _) => -limit,
@@ -175,7 +179,8 @@ impl Records {
 fn oracle(tables: &DamageTables, masks: &SlotMasks, drivers: bool, records: &Records, slots: usize) -> DamageSums {
     let groups = tables.groups.len();
     let words = tables.mechanisms.div_ceil(32);
-    let width: usize = tables.groups.iter().map(|group| group.inputs.len() * 8).sum();
+    let lanes = |input: &GroupInput| (0..8).filter(|lane| input.driver_lanes >> lane & 1 == 1).collect::<Vec<usize>>();
+    let width: usize = tables.groups.iter().flat_map(|group| &group.inputs).map(|input| lanes(input).len()).sum();
     let mut sums = DamageSums {
         clocks_q48: vec![0; slots * tables.mechanisms],
         capped: vec![0; slots * words],
@@ -207,7 +212,8 @@ fn oracle(tables: &DamageTables, masks: &SlotMasks, drivers: bool, records: &Rec
         if drivers {
             let mut place = records.vehicle[row] as usize * width;
             for input in tables.groups.iter().flat_map(|group| &group.inputs) {
-                for entry in input.driver_rows[usize::from(records.codes[input.input][row])] {
+                for lane in lanes(input) {
+                    let entry = input.driver_rows[usize::from(records.codes[input.input][row])][lane];
                     sums.drivers[place] += i64::from(entry);
                     place += 1;
                 }
@@ -316,6 +322,12 @@ fn refusals(open: &Open, model: &(DamageTables, SlotMasks)) {
     let mut wrong = tables.clone();
     wrong.groups[0].inputs[0].driver_rows[3][2] = -(1 << 24) - 1;
     assert!(open(&DamageRequest { tables: &wrong, ..request }).is_err());
+    let mut wrong = tables.clone();
+    wrong.groups[0].inputs[0].driver_rows[3][2] = 1;
+    assert!(open(&DamageRequest { tables: &wrong, ..request }).is_ok());
+    wrong.groups[0].inputs[0].driver_lanes &= !(1 << 2);
+    let error = open(&DamageRequest { tables: &wrong, ..request }).err().map(|error| error.to_string());
+    assert!(error.is_some_and(|text| text.contains("not summed")));
     let empty = open(&request).unwrap().finish(0, 0).unwrap();
     assert_eq!(empty, DamageSums::default());
 }

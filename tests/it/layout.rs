@@ -64,8 +64,8 @@ fn structs_have_the_same_members_at_the_same_offsets() {
     }
     let dispatch = offsets!(Dispatch: first_row, end_row, range, range_bits, vehicle_words, code_words,
         code_stride_words, group, groups, capped_words, base_row, interactions_row, interactions, inputs_words, inputs,
-        first_driver, driver_width);
-    let input = offsets!(Input: column, first_row, masks_words, first_driver_row);
+        driver_width);
+    let input = offsets!(Input: column, first_row, masks_words, first_driver_row, first_driver, driver_lanes);
     for source in [shaders::DAMAGE, shaders::DRIVERS] {
         let (module, _) = parse(source).unwrap();
         assert_eq!(members(&module, "Dispatch"), dispatch);

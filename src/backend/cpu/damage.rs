@@ -23,7 +23,7 @@ pub struct CpuDamage {
     groups: Vec<Group>,
     masks: SlotMaskTable,
     instructions: Instructions,
-    /// Lanes of a vehicle's driver sums; `None`: not asked for.
+    /// Columns of a vehicle's driver sums; `None`: not asked for.
     driver_width: Option<usize>,
     slots: Ranges<SlotSums>,
     vehicles: Ranges<VehicleSums>,
@@ -100,7 +100,6 @@ impl CpuDamage {
     pub fn open_with(request: &DamageRequest, instructions: Instructions) -> Result<Self, BackendError> {
         check_request(request)?;
         let tables = request.tables;
-        let inputs: usize = tables.groups.iter().map(|group| group.inputs.len()).sum();
         Ok(Self {
             groups: (tables.groups.iter().enumerate())
                 .map(|(index, group)| Group::new(index, group, tables.mechanisms, request.drivers))
@@ -108,7 +107,7 @@ impl CpuDamage {
             tables: tables.clone(),
             masks: SlotMaskTable { masks: request.masks.clone() },
             instructions,
-            driver_width: request.drivers.then_some(inputs * GROUP_LANES),
+            driver_width: request.drivers.then(|| tables.driver_columns()),
             slots: Ranges::default(),
             vehicles: Ranges::default(),
             seen: Seen::default(),
@@ -190,8 +189,8 @@ impl DamageBackend for CpuDamage {
         if let Some(width) = self.driver_width {
             for first in (0..vehicles).step_by(RANGE_ROWS) {
                 let Some(range) = self.vehicles.take(first as u32) else { continue };
-                let lanes = RANGE_ROWS.min(vehicles - first) * width;
-                sums.drivers[first * width..][..lanes].copy_from_slice(&range.lanes[..lanes]);
+                let sums_here = RANGE_ROWS.min(vehicles - first) * width;
+                sums.drivers[first * width..][..sums_here].copy_from_slice(&range.sums[..sums_here]);
             }
         }
         Ok(sums)

@@ -1,4 +1,6 @@
-//! Driver sums on the host: per vehicle and (group, input), the sum of the driver rows of its records.
+//! Driver sums on the host: per vehicle and (group, input), the sum of the driver rows of its records. Only the lanes
+//! that the model uses have a column ([`GroupInput::driver_lanes`]): of eight lanes hardly two are in use, and these
+//! sums are most of what a fleet takes in memory.
 //!
 //! A run of one vehicle's records is summed in `i32` lanes for at most [`DRIVER_RECORDS`] records (they cannot
 //! overflow: an entry is at most 2^24, checked when the backend is opened), then widened to `i64`.
@@ -8,17 +10,20 @@ use super::damage::Stretch;
 use super::ranges::RANGE_ROWS;
 use super::tables::{Group, Input};
 use crate::backend::gate::DRIVER_RECORDS;
-use crate::model::tables::{GROUP_LANES, Lanes};
+use crate::model::tables::GROUP_LANES;
+#[cfg(doc)]
+use crate::model::tables::GroupInput;
+use crate::model::tables::Lanes;
 
-/// Sums of the vehicles of one range: for every vehicle, groups in order, inputs in order, eight lanes.
+/// Sums of the vehicles of one range: for every vehicle, groups in order, inputs in order, the lanes in use.
 pub struct VehicleSums {
-    pub width: usize,
-    pub lanes: Vec<i64>,
+    width: usize,
+    pub sums: Vec<i64>,
 }
 
 impl VehicleSums {
     pub fn new(width: usize) -> Self {
-        Self { width, lanes: vec![0; RANGE_ROWS * width] }
+        Self { width, sums: vec![0; RANGE_ROWS * width] }
     }
 }
 
@@ -52,11 +57,11 @@ pub fn add_runs(
         let limit = vehicles.len().min(start + DRIVER_RECORDS);
         let run = vehicles[start..limit].iter().position(|other| *other != vehicle).unwrap_or(limit - start);
         let first = (vehicle as usize & (RANGE_ROWS - 1)) * sums.width;
-        let places = sums.lanes[first..first + sums.width].as_chunks_mut::<GROUP_LANES>().0;
-        for (input, place) in groups.iter().flat_map(|group| &group.inputs).zip(places) {
+        let mut totals = sums.sums[first..first + sums.width].iter_mut();
+        for input in groups.iter().flat_map(|group| &group.inputs) {
             let run_sums = sum_rows(input, &columns[input.column][start..start + run]);
-            for (total, sum) in place.iter_mut().zip(run_sums) {
-                *total = total.wrapping_add(i64::from(sum));
+            for (&lane, total) in input.driver_lanes.iter().zip(totals.by_ref()) {
+                *total = total.wrapping_add(i64::from(run_sums[lane]));
             }
         }
         start += run;

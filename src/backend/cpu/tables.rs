@@ -43,6 +43,8 @@ pub struct Input {
     pub column: usize,
     lines: Vec<Line>,
     pub masks: Option<Vec<u32>>,
+    /// Lanes that have a column among the driver sums, rising.
+    pub driver_lanes: Vec<usize>,
 }
 
 /// Eight lanes that never straddle a cache line.
@@ -67,7 +69,12 @@ impl Input {
                 rates.chunks(2).map(|pair| Line([pair[0], *pair.get(1).unwrap_or(&zero)])).collect()
             }
         };
-        Self { column: input.input, lines, masks: input.masks.clone() }
+        Self {
+            column: input.input,
+            lines,
+            masks: input.masks.clone(),
+            driver_lanes: (0..GROUP_LANES).filter(|lane| input.driver_lanes >> lane & 1 == 1).collect(),
+        }
     }
 
     /// Rates, and with drivers their entries in between.

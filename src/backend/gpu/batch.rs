@@ -38,11 +38,10 @@ pub struct Dispatch {
     pub interactions: u32,
     pub inputs_words: u32,
     pub inputs: u32,
-    pub first_driver: u32,
     pub driver_width: u32,
 }
 
-/// One input of a group, four words.
+/// One input of a group, six words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct Input {
@@ -50,6 +49,8 @@ pub struct Input {
     pub first_row: u32,
     pub masks_words: u32,
     pub first_driver_row: u32,
+    pub first_driver: u32,
+    pub driver_lanes: u32,
 }
 
 /// The tables as the device holds them.
@@ -59,21 +60,20 @@ pub struct TableLayout {
     /// What a dispatch of each group is told, rows and range left open.
     pub groups: Vec<Dispatch>,
     pub capped_words: u32,
-    /// Lanes of a vehicle's driver sums.
+    /// Columns of a vehicle's driver sums.
     pub driver_width: u32,
 }
 
 impl TableLayout {
     /// Lays out `tables`; without `drivers` their rows are left out.
     pub fn new(tables: &DamageTables, drivers: bool) -> Self {
-        let inputs: usize = tables.groups.iter().map(|group| group.inputs.len()).sum();
         let capped_words = tables.mechanisms.div_ceil(32) as u32;
         let mut layout = Self {
             rows: Vec::new(),
             words: Vec::new(),
             groups: Vec::new(),
             capped_words,
-            driver_width: (inputs * GROUP_LANES) as u32,
+            driver_width: tables.driver_columns() as u32,
         };
         let mut first_driver = 0;
         for (index, group) in tables.groups.iter().enumerate() {
@@ -99,7 +99,15 @@ impl TableLayout {
                     layout.words.extend(masks);
                     masks_words
                 });
-                group_inputs.push(Input { column: input.input as u32, first_row, masks_words, first_driver_row });
+                group_inputs.push(Input {
+                    column: input.input as u32,
+                    first_row,
+                    masks_words,
+                    first_driver_row,
+                    first_driver,
+                    driver_lanes: u32::from(input.driver_lanes),
+                });
+                first_driver += input.driver_lanes.count_ones();
             }
             layout.groups.push(Dispatch {
                 group: index as u32,
@@ -110,11 +118,9 @@ impl TableLayout {
                 interactions: group.interactions_q18.len() as u32,
                 inputs_words: layout.words.len() as u32,
                 inputs: group.inputs.len() as u32,
-                first_driver,
                 driver_width: layout.driver_width,
                 ..Dispatch::default()
             });
-            first_driver += group.inputs.len() as u32;
             layout.words.extend_from_slice(bytemuck::cast_slice(&group_inputs));
         }
         layout

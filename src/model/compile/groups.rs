@@ -49,13 +49,15 @@ pub(super) fn group(
         }
         let mut rows_q18 = vec![[0; GROUP_LANES]; rows];
         let mut driver_rows = vec![[0; GROUP_LANES]; rows];
+        let mut driver_lanes = 0;
         for (lane, own) in columns.iter().enumerate() {
             if let Some(column) = own.get(key) {
                 fill_rate(&mut rows_q18, lane, column);
                 fill_driver(&mut driver_rows, lane, column, key, dataset);
+                driver_lanes |= 1 << lane;
             }
         }
-        inputs.push(GroupInput { input, rows_q18, masks, driver_rows });
+        inputs.push(GroupInput { input, rows_q18, masks, driver_rows, driver_lanes });
     }
     let interactions_q18 = bits.iter().map(|bit| bit.log2.map(|log2| clamped(q18(log2)))).collect();
     let built = GroupTables { base_q18, inputs, interactions_q18 };
@@ -65,17 +67,16 @@ pub(super) fn group(
     Ok(built)
 }
 
-/// Names of the driver columns that a group uses; `sum_base`: driver columns of the groups before.
+/// What the driver columns of a group are, in their order.
 pub(super) fn drivers(
     group: &GroupTables,
     columns: &[BTreeMap<InputKey, Column>],
     first: usize,
-    sum_base: usize,
     keys: &[InputKey],
     dataset: &Dataset,
 ) -> Vec<Driver> {
     let mut drivers = Vec::new();
-    for (position, input) in group.inputs.iter().enumerate() {
+    for input in &group.inputs {
         let Some(key) = keys.get(input.input) else { continue };
         for (lane, own) in columns.iter().enumerate() {
             let Some(column) = own.get(key) else { continue };
@@ -83,12 +84,7 @@ pub(super) fn drivers(
                 InputKey::Channel(channel) if !column.exposure_log2.is_empty() => exposure_kind(*channel, dataset),
                 _ => DriverKind::Ratio,
             };
-            drivers.push(Driver {
-                sum_index: sum_base + position * GROUP_LANES + lane,
-                mechanism: first + lane,
-                channel: key.name(dataset),
-                kind,
-            });
+            drivers.push(Driver { mechanism: first + lane, channel: key.name(dataset), kind });
         }
     }
     drivers

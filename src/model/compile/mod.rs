@@ -51,15 +51,13 @@ pub fn compile(model: &Model, schema: &Schema) -> Result<CompiledModel, ModelErr
     let mut groups = Vec::new();
     let mut interactions = Vec::new();
     let mut drivers = Vec::new();
-    let mut driver_base = 0;
     for (group, members) in mechanisms.chunks(GROUP_LANES).enumerate() {
         let first = group * GROUP_LANES;
         let members: Vec<&Mechanism> = members.iter().map(|(_, mechanism)| *mechanism).collect();
         let bits = masks::bits(&members, first)?;
         let own = columns.get(first..first + members.len()).unwrap_or_default();
         let built = groups::group(&members, own, &compiled[first..first + members.len()], &bits, &keys, &dataset)?;
-        drivers.extend(groups::drivers(&built, own, first, driver_base, &keys, &dataset));
-        driver_base += built.inputs.len() * GROUP_LANES;
+        drivers.extend(groups::drivers(&built, own, first, &keys, &dataset));
         groups.push(built);
         interactions.push(bits.into_iter().map(|bit| bit.compiled).collect());
     }

@@ -32,8 +32,6 @@ pub struct Tonight<'a> {
     /// Days of tonight's new records by vehicle index; vehicles beyond have none.
     pub presence: &'a [Presence],
     pub traits: &'a FleetTraits,
-    /// Columns of the driver sums that the model uses.
-    pub driver_columns: &'a [usize],
 }
 
 /// What a block of vehicles fills.
@@ -62,8 +60,7 @@ pub(super) fn collect(before: Option<&Stored>, tonight: &Tonight, widths: Widths
         segments.push(boundaries);
     }
     let count = segments.base.last().map_or(0, |&count| count as usize);
-    let Widths { mechanisms, words, exposures, .. } = widths;
-    let drivers = if sums.damage.drivers.is_empty() { 0 } else { tonight.driver_columns.len() };
+    let Widths { mechanisms, words, drivers, exposures } = widths;
     let mut damage = DamageSums {
         clocks_q48: vec![0; count * mechanisms],
         capped: vec![0; count * words],
@@ -90,7 +87,7 @@ pub(super) fn collect(before: Option<&Stored>, tonight: &Tonight, widths: Widths
             });
         }
     }
-    blocks.into_par_iter().for_each(|block| fill(block, tonight, widths, drivers));
+    blocks.into_par_iter().for_each(|block| fill(block, tonight, widths));
     let presence = index
         .par_iter()
         .enumerate()
@@ -122,8 +119,8 @@ pub(super) fn collect(before: Option<&Stored>, tonight: &Tonight, widths: Widths
     Stored { ids: ids_by_ordinal(before, &sums.ids, &index), unlisted, traits, presence, segments, tally, damage }
 }
 
-fn fill(block: Block, tonight: &Tonight, widths: Widths, drivers: usize) {
-    let Widths { mechanisms, words, exposures, drivers: columns } = widths;
+fn fill(block: Block, tonight: &Tonight, widths: Widths) {
+    let Widths { mechanisms, words, drivers, exposures } = widths;
     let sums = tonight.sums;
     let mut row = 0;
     for (place, &vehicle) in block.vehicles.iter().enumerate() {
@@ -140,10 +137,8 @@ fn fill(block: Block, tonight: &Tonight, widths: Widths, drivers: usize) {
             block.missing[row * exposures..][..exposures].copy_from_slice(missing);
             row += 1;
         }
-        let of_vehicle = sums.damage.drivers.get(vehicle as usize * columns..).unwrap_or_default();
-        for (to, &column) in block.drivers[place * drivers..][..drivers].iter_mut().zip(tonight.driver_columns) {
-            *to = of_vehicle[column];
-        }
+        let of_vehicle = &sums.damage.drivers[vehicle as usize * drivers..][..drivers];
+        block.drivers[place * drivers..][..drivers].copy_from_slice(of_vehicle);
     }
 }
 

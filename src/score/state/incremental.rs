@@ -90,16 +90,8 @@ pub(super) fn incremental<'b>(
 
     let began = Instant::now();
     night.control.emit(Event::Stage { name: "merge", total_rows: None });
-    let columns = fleet.driver_columns();
     let ordinal: Vec<u32> = (0..sums.vehicles as u32).map(|vehicle| ordinals.of(vehicle)).collect();
-    let overlay = Overlay {
-        stored,
-        mapping: &mapping,
-        cells: &cells,
-        rest_capped: &capped.words,
-        ordinal: &ordinal,
-        driver_columns: &columns,
-    };
+    let overlay = Overlay { stored, mapping: &mapping, cells: &cells, rest_capped: &capped.words, ordinal: &ordinal };
     overlay.apply(&mut sums, plan, widths);
     let mut doubtful = settled.take_out(&replaced, &mut sums, plan, widths);
     times.merge = began.elapsed();

@@ -33,8 +33,6 @@ pub struct Overlay<'a> {
     pub rest_capped: &'a HashMap<u32, Vec<u32>>,
     /// Ordinal by tonight's vehicle index, [`ABSENT`] for vehicles that the state does not know.
     pub ordinal: &'a [u32],
-    /// Column of tonight's driver sums of each stored one.
-    pub driver_columns: &'a [usize],
 }
 
 /// Tonight's sums of a block of neighbouring vehicles.
@@ -71,7 +69,6 @@ pub(super) fn blocks<'a>(sums: &'a mut FleetSums, plan: &SlotPlan, widths: Width
     let mut drivers = sums.damage.drivers.as_mut_slice();
     let mut tally = sums.tally.slots.as_mut_slice();
     let mut missing = sums.tally.missing.as_mut_slice();
-    let width = if drivers.is_empty() { 0 } else { widths.drivers };
     let mut first = 0;
     while first < sums.vehicles {
         let end = (first + BLOCK_VEHICLES).min(sums.vehicles);
@@ -82,7 +79,7 @@ pub(super) fn blocks<'a>(sums: &'a mut FleetSums, plan: &SlotPlan, widths: Width
             first_slot: slots.start,
             clocks_q48: take(&mut clocks_q48, count * widths.mechanisms),
             capped: take(&mut capped, count * widths.words),
-            drivers: take(&mut drivers, (end - first) * width),
+            drivers: take(&mut drivers, (end - first) * widths.drivers),
             tally: take(&mut tally, count),
             missing: take(&mut missing, count * widths.exposures),
         });
@@ -111,7 +108,7 @@ impl Overlay<'_> {
     }
 
     fn add_vehicle(&self, block: &mut Block, vehicle: usize, ordinal: usize, widths: Widths, plan: &SlotPlan) {
-        let Self { stored, mapping, cells, driver_columns, .. } = *self;
+        let Self { stored, mapping, cells, .. } = *self;
         let Widths { mechanisms, words, exposures, .. } = widths;
         let (first_slot, boundaries) = plan.boundaries(vehicle);
         let mut cell = mapping.cells_of(ordinal).start;
@@ -170,13 +167,9 @@ impl Overlay<'_> {
                 block.tally[rest].add(&left);
             }
         }
-        if !block.drivers.is_empty() {
-            let place = (vehicle - block.vehicles.start) * widths.drivers;
-            let stored = &stored.damage.drivers[ordinal * driver_columns.len()..][..driver_columns.len()];
-            for (&column, &sum) in driver_columns.iter().zip(stored) {
-                let tonight = &mut block.drivers[place + column];
-                *tonight = tonight.wrapping_add(sum);
-            }
+        let tonight = &mut block.drivers[(vehicle - block.vehicles.start) * widths.drivers..][..widths.drivers];
+        for (tonight, &sum) in tonight.iter_mut().zip(&stored.damage.drivers[ordinal * widths.drivers..]) {
+            *tonight = tonight.wrapping_add(sum);
         }
     }
 }

@@ -220,13 +220,12 @@ impl NightFleet<'_> {
 
     /// The widths of the night's sums.
     pub(super) fn widths(&self) -> Widths {
-        Widths::new(self.model.mechanisms.len(), self.model.driver_columns(), self.exposures.len())
+        Widths::new(self.model.mechanisms.len(), self.driver_columns(), self.exposures.len())
     }
 
-    /// Columns of the driver sums that the model uses: the state keeps only these.
-    pub(super) fn driver_columns(&self) -> Vec<usize> {
-        let used = self.model.drivers.iter().filter(|_| self.drivers);
-        used.map(|driver| driver.sum_index).collect()
+    /// Columns of the driver sums: none if drivers are not asked for.
+    pub(super) fn driver_columns(&self) -> usize {
+        if self.drivers { self.model.drivers.len() } else { 0 }
     }
 }
 

@@ -44,16 +44,9 @@ impl Next<'_> {
         sums: &FleetSums,
         keeping: Keeping,
     ) -> Result<StateRecord, StateError> {
-        let columns = night.driver_columns();
         let traits = FleetTraits::new(night.masks, night.plan, night.joins, night.plan.as_of_day);
-        let tonight = Tonight {
-            sums,
-            plan: night.plan,
-            ordinals: &self.ordinals,
-            presence: &self.presence,
-            traits: &traits,
-            driver_columns: &columns,
-        };
+        let tonight =
+            Tonight { sums, plan: night.plan, ordinals: &self.ordinals, presence: &self.presence, traits: &traits };
         let stored = collect(self.before.map(|before| &before.stored), &tonight, night.widths());
         let before = self.before.map(|before| &before.record);
         let covered_from_tick = night.log_from_tick().max(before.map_or(i32::MIN, |before| before.covered_from_tick));
@@ -70,7 +63,7 @@ impl Next<'_> {
             as_of_day: night.plan.as_of_day,
             latest_day: keeping.latest_day.max(before.and_then(|before| before.latest_day)),
             covered_from_tick,
-            dimensions: stored.dimensions(night.model.mechanisms.len(), columns.len(), channels),
+            dimensions: stored.dimensions(night.model.mechanisms.len(), night.driver_columns(), channels),
             text_ids: *arrow::array::Array::data_type(&stored.ids) == DataType::LargeUtf8,
             consumed: consumed(
                 before.map_or(&[][..], |_| &stock.consumed),

@@ -11,6 +11,7 @@ use super::GOOD;
 
 /// The stated bounds of all tables.
 fn check_bounds(model: &CompiledModel) {
+    assert_eq!(model.drivers.len(), model.tables.driver_columns());
     for (rows, input) in model.tables.input_rows.iter().zip(&model.inputs) {
         if matches!(input, TableInput::Pair { .. }) {
             assert!(*rows <= 4096);
