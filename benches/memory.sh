@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-binary=$PWD/target/release/fleetwear
+binary=${FLEETWEAR:-$PWD/target/release/fleetwear}
 data=$(mktemp -d "${1:-${TMPDIR:-/tmp}}/fleetwear-memory.XXXXXX")
 trap 'rm -rf "$data"' EXIT
 time_command=$(type -P time || true)

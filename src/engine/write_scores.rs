@@ -8,7 +8,7 @@ use crate::fleet::writer::content::BLOCK_ROWS;
 use crate::fleet::writer::part::ROWS_PER_PART;
 use crate::fleet::writer::{ContentHasher, OutputFolder, TableSpec};
 use crate::run::{Control, Event};
-use crate::score::output::{SORT_COLUMNS, ScoreRows};
+use crate::score::output::{SORT_COLUMNS, ScoreRows, UNBOUNDED_COLUMNS, UNIQUE_COLUMNS};
 
 /// Rows made at a time by one thread.
 const BATCH_ROWS: usize = 1 << 13;
@@ -28,6 +28,8 @@ pub fn table(schema: &SchemaRef, provenance: Vec<(String, String)>, rows: usize)
     let mut spec = TableSpec::new("scores", SchemaRef::clone(schema), &sort_columns);
     spec.key_value_metadata = provenance;
     spec.rows_per_part = rows_per_part(rows);
+    spec.unique_columns = UNIQUE_COLUMNS.map(str::to_owned).to_vec();
+    spec.unbounded_columns = UNBOUNDED_COLUMNS.map(str::to_owned).to_vec();
     spec
 }
 

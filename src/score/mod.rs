@@ -12,6 +12,7 @@ pub mod masks;
 pub mod output;
 pub mod pack;
 pub mod parts;
+pub mod repeating;
 pub mod row;
 pub mod slots;
 pub mod state;

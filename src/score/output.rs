@@ -26,21 +26,44 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, Date32Array, Float64Array, Float64Builder, Int32Array, Int64Array, ListArray, RecordBatch, StringArray,
-    StringBuilder, StructArray,
+    ArrayRef, Float64Array, Float64Builder, Int64Array, ListArray, RecordBatch, StringArray, StringBuilder, StructArray,
 };
-use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
 use super::drivers::DRIVERS;
 use super::flags::Flags;
-use super::row::Scorer;
+use super::repeating::{Repeating, day_column};
+use super::row::{Score, Scorer};
 use crate::fleet::time::TimeAxis;
 use crate::fleet::vehicles::{Attribute, Ids};
 
 /// Columns by which the rows are sorted, beside the vehicle's.
 pub const SORT_COLUMNS: [&str; 2] = ["failure_mode", "position"];
+
+/// Columns in which hardly any value stands twice, as paths.
+pub const UNIQUE_COLUMNS: [&str; 8] = [
+    "clocks.list.element.clock_q48",
+    "damage",
+    "cumulative_hazard",
+    "damage_per_day_recent",
+    "relative_rate",
+    "driver_1_ratio",
+    "driver_2_ratio",
+    "driver_3_ratio",
+];
+
+/// Columns of text that begins anew with every vehicle, as paths.
+pub const UNBOUNDED_COLUMNS: [&str; 8] = [
+    "failure_mode",
+    "component",
+    "position",
+    "clocks.list.element.mechanism",
+    "driver_1",
+    "driver_2",
+    "driver_3",
+    "flags",
+];
 
 /// The scores' own columns, in order, behind the vehicle's.
 pub const COLUMNS: [&str; 18] = [
@@ -71,6 +94,7 @@ pub struct ScoreRows<'a> {
     order: Vec<u32>,
     keep: Vec<&'a Attribute>,
     schema: SchemaRef,
+    repeating: Repeating,
 }
 
 impl<'a> ScoreRows<'a> {
@@ -78,7 +102,7 @@ impl<'a> ScoreRows<'a> {
     pub fn new(scorer: &'a Scorer<'a>, vehicle_column: &str, keep: Vec<&'a Attribute>) -> Self {
         let order = in_id_order(&scorer.fleet.sums.ids);
         let schema = schema(&scorer.fleet.sums.ids, scorer.fleet.plan.axis, vehicle_column, &keep);
-        Self { scorer, order, keep, schema }
+        Self { scorer, order, keep, schema, repeating: Repeating::new(scorer, 0) }
     }
 
     pub fn schema(&self) -> &SchemaRef {
@@ -93,17 +117,11 @@ impl<'a> ScoreRows<'a> {
     /// The rows of a range of positions.
     pub fn batch(&self, rows: Range<usize>) -> Result<RecordBatch, ArrowError> {
         let scorer = self.scorer;
-        let model = scorer.fleet.model;
         let templates = &scorer.parts.rows;
         let capacity = rows.len();
         let mut vehicles: Vec<u32> = Vec::with_capacity(capacity);
-        let mut failure_mode = StringBuilder::with_capacity(capacity, capacity * 16);
-        let mut component = StringBuilder::with_capacity(capacity, capacity * 16);
-        let mut position = StringBuilder::with_capacity(capacity, capacity * 8);
         let mut clock_start: Vec<Option<i32>> = Vec::with_capacity(capacity);
         let mut records: Vec<i64> = Vec::with_capacity(capacity);
-        let mut clock_offsets: Vec<i32> = Vec::with_capacity(capacity + 1);
-        let mut clock_mechanism = StringBuilder::with_capacity(capacity * 2, capacity * 32);
         let mut clock_q48: Vec<i64> = Vec::with_capacity(capacity * 2);
         let mut damage: Vec<f64> = Vec::with_capacity(capacity);
         let mut cumulative_hazard: Vec<f64> = Vec::with_capacity(capacity);
@@ -114,27 +132,40 @@ impl<'a> ScoreRows<'a> {
         let mut flags = StringBuilder::with_capacity(capacity, capacity * 8);
         let (mut flags_of_text, mut flags_text) = (Flags::default(), String::new());
 
+        let own;
+        let repeating = match self.repeating.holds(capacity, templates.len()) {
+            true => &self.repeating,
+            false => {
+                own = Repeating::new(scorer, capacity);
+                &own
+            }
+        };
+        let repeating = repeating.slice(rows.start.checked_rem(templates.len()).unwrap_or(0), capacity);
         let mut figures = scorer.figures();
-        clock_offsets.push(0);
+        // Positions of one vehicle and mode whose parts are equally old differ in nothing but a flag.
+        let mut before: Option<(usize, Option<i32>, Score)> = None;
         for row in rows {
             let vehicle = self.order[row / templates.len()];
             if vehicles.last() != Some(&vehicle) {
                 scorer.load(vehicle as usize, &mut figures);
+                before = None;
             }
             vehicles.push(vehicle);
             let template = &templates[row % templates.len()];
-            let mode = &model.modes[template.mode];
-            let part = &scorer.parts.parts[template.part];
-            let slots = scorer.slots(vehicle as usize, template);
-            for mechanism in mode.mechanisms.clone() {
-                clock_mechanism.append_value(&model.mechanisms[mechanism].id);
-                clock_q48.push(scorer.fleet.clock_q48(slots.clone(), mechanism) as i64);
-            }
-            clock_offsets.push(clock_q48.len() as i32);
-            let score = scorer.score(template, &mut figures);
-            failure_mode.append_value(&mode.id);
-            component.append_value(&part.component);
-            position.append_option(part.position.as_deref());
+            let start_day = scorer.starts.day(vehicle as usize, template.part);
+            let score = match &before {
+                Some((mode, day, score)) if (*mode, *day) == (template.mode, start_day) => {
+                    let mechanisms = scorer.fleet.model.modes[template.mode].mechanisms.len();
+                    clock_q48.extend_from_within(clock_q48.len() - mechanisms..);
+                    score
+                }
+                _ => {
+                    let slots = scorer.fleet.plan.since(vehicle as usize, start_day);
+                    clock_q48.extend(scorer.clocks_q48(template.mode, &slots).map(|clock_q48| clock_q48 as i64));
+                    let score = scorer.score_since(template.mode, start_day, slots, &mut figures);
+                    &before.insert((template.mode, start_day, score)).2
+                }
+            };
             clock_start.push(score.clock_start_day);
             records.push(score.records as i64);
             damage.push(score.damage);
@@ -145,29 +176,27 @@ impl<'a> ScoreRows<'a> {
                 driver[place].append_option(ranked.map(|ranked| ranked.channel));
                 driver_ratio[place].append_option(ranked.map(|ranked| ranked.ratio));
             }
-            if score.flags != flags_of_text {
-                flags_of_text = score.flags;
-                flags_text = score.flags.to_string();
+            let row_flags = scorer.flags_of_part(score, vehicle as usize, template.part);
+            if row_flags != flags_of_text {
+                flags_of_text = row_flags;
+                flags_text = row_flags.to_string();
             }
             flags.append_value(&flags_text);
         }
 
-        let axis = scorer.fleet.plan.axis;
-        let as_of = vec![Some(scorer.fleet.plan.as_of_day); vehicles.len()];
         let clocks = StructArray::try_new(
             clock_fields(),
-            vec![Arc::new(clock_mechanism.finish()), Arc::new(Int64Array::from(clock_q48))],
+            vec![repeating.mechanism, Arc::new(Int64Array::from(clock_q48))],
             None,
         )?;
-        let clocks =
-            ListArray::try_new(clocks_item(), OffsetBuffer::new(clock_offsets.into()), Arc::new(clocks), None)?;
+        let clocks = ListArray::try_new(clocks_item(), repeating.clock_offsets, Arc::new(clocks), None)?;
         let mut columns: Vec<ArrayRef> = vec![
             id_column(&scorer.fleet.sums.ids, &vehicles),
-            Arc::new(failure_mode.finish()),
-            Arc::new(component.finish()),
-            Arc::new(position.finish()),
-            day_column(axis, as_of),
-            day_column(axis, clock_start),
+            repeating.failure_mode,
+            repeating.component,
+            repeating.position,
+            repeating.as_of,
+            day_column(scorer.fleet.plan.axis, clock_start),
             Arc::new(Int64Array::from(records)),
             Arc::new(clocks),
             Arc::new(Float64Array::from(damage)),
@@ -246,12 +275,5 @@ fn id_column(ids: &Ids, vehicles: &[u32]) -> ArrayRef {
         Ids::Text(ids) => {
             Arc::new(StringArray::from_iter_values(vehicles.iter().map(|&vehicle| ids[vehicle as usize].as_str())))
         }
-    }
-}
-
-fn day_column(axis: TimeAxis, days: Vec<Option<i32>>) -> ArrayRef {
-    match axis {
-        TimeAxis::Days | TimeAxis::SecondsSince2000 => Arc::new(Date32Array::from(days)),
-        TimeAxis::Integer => Arc::new(Int32Array::from(days)),
     }
 }

@@ -45,6 +45,9 @@ pub struct Score<'a> {
 pub struct VehicleFigures {
     vehicle: usize,
     history: SlotTally,
+    /// Slots of the recent window, and the records in them.
+    recent: Range<usize>,
+    recent_records: u32,
     /// Driver means less the fleet's.
     excess_log2: Vec<Option<f64>>,
     /// Of each failure mode.
@@ -64,6 +67,8 @@ impl<'a> Scorer<'a> {
         VehicleFigures {
             vehicle: 0,
             history: SlotTally::EMPTY,
+            recent: 0..0,
+            recent_records: 0,
             excess_log2: vec![None; self.fleet.model.drivers.len()],
             relative_rate: vec![None; self.fleet.model.modes.len()],
             shares: Vec::new(),
@@ -74,6 +79,8 @@ impl<'a> Scorer<'a> {
     pub fn load(&self, vehicle: usize, figures: &mut VehicleFigures) {
         figures.vehicle = vehicle;
         figures.history = self.fleet.history(vehicle);
+        figures.recent = self.fleet.plan.recent(vehicle);
+        figures.recent_records = self.fleet.tally(figures.recent.clone()).records;
         self.fleet.driver_log2(vehicle, &mut figures.excess_log2);
         for (excess, fleet) in figures.excess_log2.iter_mut().zip(&self.standard.driver_log2) {
             *excess = match (*excess, fleet) {
@@ -87,55 +94,74 @@ impl<'a> Scorer<'a> {
         }
     }
 
-    /// The slots that count for a row of a vehicle.
-    pub fn slots(&self, vehicle: usize, row: &ScoreRow) -> Range<usize> {
-        self.fleet.plan.since(vehicle, self.starts.day(vehicle, row.part))
+    /// A mode's clocks over some slots, Q48 lives.
+    pub fn clocks_q48(&self, mode: usize, slots: &Range<usize>) -> impl Iterator<Item = u64> {
+        let mechanisms = self.fleet.model.modes[mode].mechanisms.clone();
+        mechanisms.map(move |mechanism| self.fleet.clock_q48(slots.clone(), mechanism))
     }
 
     /// The score of a row of the loaded vehicle.
     pub fn score<'s>(&'s self, row: &ScoreRow, figures: &mut VehicleFigures) -> Score<'s> {
         let vehicle = figures.vehicle;
-        let mode = &self.fleet.model.modes[row.mode];
-        let clock_start_day = self.starts.day(vehicle, row.part);
-        let slots = self.slots(vehicle, row);
+        let start_day = self.starts.day(vehicle, row.part);
+        let score = self.score_since(row.mode, start_day, self.fleet.plan.since(vehicle, start_day), figures);
+        Score { flags: self.flags_of_part(&score, vehicle, row.part), ..score }
+    }
+
+    /// A row's flags: those of its score and what is known of the part alone.
+    pub fn flags_of_part(&self, score: &Score, vehicle: usize, part: usize) -> Flags {
+        let mut flags = score.flags;
+        flags.raise(Flag::ReplacementNotPlaced, self.starts.is_doubtful(vehicle, part));
+        flags
+    }
+
+    /// What the rows of a mode share whose parts were put in on `clock_start_day` and count `slots`: a score without
+    /// the flags of a part.
+    pub fn score_since<'s>(
+        &'s self,
+        mode_index: usize,
+        clock_start_day: Option<i32>,
+        slots: Range<usize>,
+        figures: &mut VehicleFigures,
+    ) -> Score<'s> {
+        let mode = &self.fleet.model.modes[mode_index];
         let tally = self.fleet.tally(slots.clone());
         figures.shares.clear();
         let mut damage = 0.0;
-        for mechanism in mode.mechanisms.clone() {
-            let exponent = self.fleet.model.mechanisms[mechanism].clock_exponent;
-            let part = life::mechanism_damage(self.fleet.clock_q48(slots.clone(), mechanism), exponent);
+        for (mechanism, clock_q48) in mode.mechanisms.clone().zip(self.clocks_q48(mode_index, &slots)) {
+            let part = life::mechanism_damage(clock_q48, self.fleet.model.mechanisms[mechanism].clock_exponent);
             figures.shares.push(part);
             damage += part;
         }
         let mut drivers = [None; DRIVERS];
         if damage > 0.0 {
             figures.shares.iter_mut().for_each(|share| *share /= damage);
-            drivers = self.drivers[row.mode].rank(&figures.excess_log2, &figures.shares);
+            drivers = self.drivers[mode_index].rank(&figures.excess_log2, &figures.shares);
         }
         Score {
             clock_start_day,
             records: u64::from(tally.records),
             damage,
             cumulative_hazard: life::cumulative_hazard(damage, mode.weibull_shape),
-            damage_per_day_recent: self.damage_per_day_recent(vehicle, mode, clock_start_day, &tally, damage),
-            relative_rate: figures.relative_rate[row.mode],
+            damage_per_day_recent: self.damage_per_day_recent(figures, mode, clock_start_day, &slots, &tally, damage),
+            relative_rate: figures.relative_rate[mode_index],
             drivers,
-            flags: self.flags(figures, row, mode, clock_start_day, slots, &tally),
+            flags: self.flags(figures, mode, clock_start_day, slots, &tally),
         }
     }
 
     /// Growth of the damage over the recent window, a day: over less if the part or its history is younger.
     fn damage_per_day_recent(
         &self,
-        vehicle: usize,
+        figures: &VehicleFigures,
         mode: &CompiledMode,
         start_day: Option<i32>,
+        since: &Range<usize>,
         tally: &SlotTally,
         damage: f64,
     ) -> Option<f64> {
         let plan = self.fleet.plan;
-        let since = plan.since(vehicle, start_day);
-        let recent = plan.recent(vehicle);
+        let recent = &figures.recent;
         if tally.records == 0 || self.fleet.tally(since.start.max(recent.start)..since.end).records == 0 {
             return None;
         }
@@ -155,7 +181,6 @@ impl<'a> Scorer<'a> {
     fn flags(
         &self,
         figures: &VehicleFigures,
-        row: &ScoreRow,
         mode: &CompiledMode,
         start_day: Option<i32>,
         slots: Range<usize>,
@@ -178,16 +203,14 @@ impl<'a> Scorer<'a> {
                 word >> (mechanism % 32) & 1 == 1
             })
         };
-        let recent = self.fleet.tally(plan.recent(vehicle)).records > 0;
         let mut flags = Flags::default();
         flags.raise(Flag::NoRecords, figures.history.records == 0);
         flags.raise(Flag::NoRecordsSinceStart, figures.history.records > 0 && tally.records == 0);
-        flags.raise(Flag::NoRecentRecords, figures.history.records > 0 && !recent);
+        flags.raise(Flag::NoRecentRecords, figures.history.records > 0 && figures.recent_records == 0);
         flags.raise(Flag::StartUnknown, in_service.is_none());
         flags.raise(Flag::HistoryStartsLate, tally.records > 0 && in_service.is_some_and(late));
         flags.raise(Flag::IncrementCapped, mode.mechanisms.clone().any(capped));
         flags.raise(Flag::ExposureMissing, mode.mechanisms.clone().any(|m| missing_share(m) > MISSING_SHARE));
-        flags.raise(Flag::ReplacementNotPlaced, self.starts.is_doubtful(vehicle, row.part));
         flags.raise(Flag::Retired, dated(&self.vehicles.end_day).is_some_and(|day| day <= plan.as_of_day));
         flags.raise(Flag::UnlistedVehicle, vehicle >= plan.known());
         flags

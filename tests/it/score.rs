@@ -246,8 +246,9 @@ fn clocks(tiny: &Tiny, sums: &FleetSums) -> BTreeMap<(u32, usize, usize), u64> {
     let mut clocks = BTreeMap::new();
     for vehicle in 0..sums.vehicles {
         for (index, row) in tiny.parts.rows.iter().enumerate() {
+            let slots = fleet.plan.since(vehicle, scorer.starts.day(vehicle, row.part));
             for mechanism in tiny.model.modes[row.mode].mechanisms.clone() {
-                let clock = fleet.clock_q48(scorer.slots(vehicle, row), mechanism);
+                let clock = fleet.clock_q48(slots.clone(), mechanism);
                 clocks.insert((vehicle as u32, index, mechanism), clock);
             }
         }

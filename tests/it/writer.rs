@@ -357,6 +357,13 @@ fn the_content_hash_sees_values_order_nulls_names_and_types() {
         hash(&[replaced(2, Arc::new(Date32Array::new(values, Some(nulls))))])
     };
     assert_eq!(beneath(7), beneath(8));
+    let text_beneath = |hidden: &str| {
+        let offsets = OffsetBuffer::from_lengths([1, hidden.len(), 1]);
+        let nulls = NullBuffer::from(vec![true, false, true]);
+        let text = StringArray::new(offsets, format!("a{hidden}b").into_bytes().into(), Some(nulls));
+        hash(&[RecordBatch::try_from_iter([("text", Arc::new(text) as ArrayRef)]).unwrap()])
+    };
+    assert_eq!(text_beneath(""), text_beneath("hidden"));
     // Text that runs together must not.
     let text = |a: &str, b: &str| {
         let column: ArrayRef = Arc::new(StringArray::from(vec![a, b]));
@@ -374,4 +381,31 @@ fn the_content_hash_sees_values_order_nulls_names_and_types() {
         hash(&[RecordBatch::try_from_iter([("n", plain)]).unwrap()]),
         hash(&[RecordBatch::try_from_iter([("n", other)]).unwrap()])
     );
+}
+
+#[test]
+fn columns_go_without_dictionary_and_bounds_where_the_table_says() {
+    let place = tempfile::tempdir().unwrap();
+    let batch = mixed(0..1000);
+    let folder = OutputFolder::create(&place.path().join("out")).unwrap();
+    let mut spec = TableSpec::new("scores", batch.schema(), &["vin", "mode"]);
+    spec.unique_columns = vec!["clocks.list.item.clock_q48".to_owned()];
+    spec.unbounded_columns = vec!["mode".to_owned(), "clocks.list.item.mechanism".to_owned()];
+    let mut part = folder.part_writer(&spec.part_path(0), &spec).unwrap();
+    part.write(&batch).unwrap();
+    part.close().unwrap();
+    folder.finish(Manifest::default()).unwrap();
+    let file = fs::File::open(place.path().join("out/scores/part-00000.parquet")).unwrap();
+    let reader = SerializedFileReader::new(file).unwrap();
+    let group = reader.metadata().row_group(0);
+    let facts = |path: &str| {
+        let column = group.columns().iter().find(|column| column.column_path().string() == path).unwrap();
+        let bounds = column.statistics().is_some_and(|statistics| statistics.min_bytes_opt().is_some());
+        (column.dictionary_page_offset().is_some(), bounds)
+    };
+    assert_eq!(facts("vin"), (true, true));
+    assert_eq!(facts("mode"), (true, false));
+    assert_eq!(facts("as_of"), (true, true));
+    assert_eq!(facts("clocks.list.item.mechanism"), (true, false));
+    assert_eq!(facts("clocks.list.item.clock_q48"), (false, true));
 }

@@ -222,17 +222,27 @@ fn feed<'a>(
         }
         DataType::Utf8 => {
             let array = array.as_string::<i32>();
-            let mut lengths = Vec::with_capacity(array.len() * 4);
-            let mut text = Vec::new();
-            for row in 0..array.len() {
-                let value = if array.is_null(row) { "" } else { array.value(row) };
-                lengths.extend_from_slice(&(value.len() as u32).to_le_bytes());
-                text.extend_from_slice(value.as_bytes());
+            let offsets = array.value_offsets();
+            let mut lengths = vec![[0; 4]; array.len()];
+            for (length, ends) in lengths.iter_mut().zip(offsets.windows(2)) {
+                *length = (ends[1] - ends[0]).to_le_bytes();
             }
-            for bytes in [lengths, text] {
-                if let Some(stream) = streams.next() {
-                    stream.update(&bytes);
+            let mut hidden = false;
+            for row in array.nulls().iter().flat_map(|nulls| nulls.iter().enumerate()).filter(|row| !row.1) {
+                hidden |= lengths[row.0] != [0; 4];
+                lengths[row.0] = [0; 4];
+            }
+            if let Some(stream) = streams.next() {
+                stream.update(lengths.as_flattened());
+            }
+            let Some(stream) = streams.next() else { return Ok(()) };
+            if hidden {
+                // Text beneath a null does not count.
+                for text in array.iter().flatten() {
+                    stream.update(text.as_bytes());
                 }
+            } else {
+                stream.update(&array.value_data()[offsets[0] as usize..offsets[array.len()] as usize]);
             }
         }
         DataType::Boolean => {

@@ -38,6 +38,10 @@ pub struct TableSpec {
     pub rows_per_part: usize,
     pub rows_per_row_group: usize,
     pub encoding: Encoding,
+    /// Leaf columns whose values hardly repeat, as paths with dots: a dictionary of them would be filled in vain.
+    pub unique_columns: Vec<String>,
+    /// Leaf columns whose least and greatest value no reader can prune by: comparing text costs as much as storing it.
+    pub unbounded_columns: Vec<String>,
 }
 
 /// How columns are stored.
@@ -65,6 +69,8 @@ impl TableSpec {
             rows_per_part: ROWS_PER_PART,
             rows_per_row_group: ROWS_PER_ROW_GROUP,
             encoding: Encoding::DictionaryZstd,
+            unique_columns: Vec::new(),
+            unbounded_columns: Vec::new(),
         }
     }
 
@@ -102,6 +108,14 @@ impl TableSpec {
                 builder
             }
         };
+        for column in &self.unique_columns {
+            let path = ColumnPath::new(column.split('.').map(str::to_owned).collect());
+            builder = builder.set_column_dictionary_enabled(path, false);
+        }
+        for column in &self.unbounded_columns {
+            let path = ColumnPath::new(column.split('.').map(str::to_owned).collect());
+            builder = builder.set_column_statistics_enabled(path, EnabledStatistics::None);
+        }
         let mut sorting = Vec::with_capacity(self.sort_columns.len());
         for column in &self.sort_columns {
             let missing = |_| WriteError::NoColumn { table: self.table.clone(), column: column.clone() };
@@ -109,7 +123,10 @@ impl TableSpec {
             // Leaves before this column: nested columns have several.
             let leaf: usize = self.schema.fields()[..index].iter().map(|field| leaves(field.data_type())).sum();
             sorting.push(SortingColumn { column_idx: leaf as i32, descending: false, nulls_first: true });
-            builder = builder.set_column_statistics_enabled(ColumnPath::from(column.clone()), EnabledStatistics::Page);
+            if !self.unbounded_columns.contains(column) {
+                let path = ColumnPath::from(column.clone());
+                builder = builder.set_column_statistics_enabled(path, EnabledStatistics::Page);
+            }
         }
         let sorting = if sorting.is_empty() { None } else { Some(sorting) };
         Ok(builder.set_sorting_columns(sorting).build())
