@@ -1,7 +1,7 @@
 //! Detectors of drift and fluctuation in one channel, and the cohorts in which they find more than their share.
 //!
 //! A [`crate::model::spec::Monitor`] is watched vehicle by vehicle in one pass over records in time order. A record's
-//! value, less what all lots do on that day ([`reference`]), is compared with the vehicle's own baseline
+//! value, less what all lots do on that day ([`mod@reference`]), is compared with the vehicle's own baseline
 //! ([`baseline`]: median and MAD of its first days). Three detectors look at it ([`detectors`]): a one-sided CUSUM for
 //! drift, another on squared day-to-day differences for rising variance, and the model's threshold. The limits of the
 //! first two are simulated ([`calibrate`]) from the fleet's own residuals ([`law`]), the baseline estimated as in use.
