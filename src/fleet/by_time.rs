@@ -152,7 +152,8 @@ impl ByTime<'_> {
                 self.close();
                 Ok(())
             }
-            Order::TimeOrderedPerVehicle => self.apply(worker, slice, &chunks),
+            // The planner spills for whole vehicles, so here it means what it has in common with the time order.
+            Order::TimeOrderedPerVehicle | Order::WholeVehicles => self.apply(worker, slice, &chunks),
         }
     }
 

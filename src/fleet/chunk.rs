@@ -28,6 +28,9 @@ pub enum Order {
     Any,
     /// Every vehicle's records in rising time; all chunks of a vehicle go through the same lane, in order.
     TimeOrderedPerVehicle,
+    /// As above, and all of a vehicle's records come before the next vehicle's of that lane: in one chunk, or, where
+    /// they are too many for one, in chunks that follow each other. Files by time are read by spilling.
+    WholeVehicles,
 }
 
 /// End of the run of equal values that begins at `from`.

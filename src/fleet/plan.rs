@@ -3,6 +3,7 @@
 //! Statistics only decide how to read, never what comes out: each way notices rows that are not where the statistics
 //! promised them, and then the scan starts over by spilling, which assumes nothing.
 
+use super::chunk::Order;
 use super::scan::ScanKind;
 
 /// A vehicle id as statistics hold it. Text compares bytewise, as Parquet's statistics do.
@@ -75,10 +76,16 @@ impl Plan {
     }
 
     /// Picks the cheapest way that the statistics allow, or the one that is asked for if it can work at all.
-    /// `slice_rows` is what fits into memory at once.
-    pub fn pick(row_groups: Vec<RowGroup>, wanted: Option<ScanKind>, slice_rows: u64, reversed: bool) -> Self {
+    /// `slice_rows` is what fits into memory at once; nothing is read by time for a consumer of whole vehicles.
+    pub fn pick(
+        row_groups: Vec<RowGroup>,
+        wanted: Option<ScanKind>,
+        order: Order,
+        slice_rows: u64,
+        reversed: bool,
+    ) -> Self {
         let disjoint = in_vehicle_order(&row_groups);
-        let slices = in_time_slices(&row_groups);
+        let slices = in_time_slices(&row_groups).filter(|_| order != Order::WholeVehicles);
         let slices = slices.filter(|slices| slices.iter().all(|slice| slice.rows <= slice_rows));
         // One slice of many times would be sorted by one thread; partitions are sorted by all.
         let slices =
@@ -210,14 +217,14 @@ mod tests {
             row_group(2, (4, 4), (0, 9)),
             row_group(3, (4, 7), (0, 9)),
         ];
-        let plan = Plan::pick(row_groups.clone(), None, 1000, false);
+        let plan = Plan::pick(row_groups.clone(), None, Order::Any, 1000, false);
         assert_eq!(plan.kind(), ScanKind::ByVehicle);
         assert_eq!(order(&plan), [1, 2, 3, 0]);
         let Plan::ByVehicle { seams, .. } = plan else { panic!("by vehicle") };
         let expected = [(4, vec![0, 1, 2]), (7, vec![2, 3])]
             .map(|(vehicle, row_groups)| Seam { vehicle: VehicleId::Integer(vehicle), row_groups });
         assert_eq!(seams, expected);
-        assert_eq!(order(&Plan::pick(row_groups, None, 1000, true)), [0, 3, 2, 1]);
+        assert_eq!(order(&Plan::pick(row_groups, None, Order::Any, 1000, true)), [0, 3, 2, 1]);
     }
 
     #[test]
@@ -228,21 +235,23 @@ mod tests {
             row_group(2, (1, 9), (6, 8)),
             row_group(3, (1, 9), (2, 2)),
         ];
-        let plan = Plan::pick(row_groups.clone(), None, 1000, false);
+        let plan = Plan::pick(row_groups.clone(), None, Order::Any, 1000, false);
         let Plan::ByTime { slices } = &plan else { panic!("by time") };
         assert_eq!(order(&plan), [1, 3, 0, 2]);
         assert_eq!(slices.iter().map(|slice| slice.rows).collect::<Vec<_>>(), [10, 10, 20]);
         assert_eq!((slices[2].first_tick, slices[2].last_tick), (5, 8));
+        let whole = Plan::pick(row_groups.clone(), Some(ScanKind::ByTime), Order::WholeVehicles, 1000, false);
+        assert_eq!(whole.kind(), ScanKind::Spill, "whole vehicles cannot be read by time");
         // One row more than fits at once.
-        assert_eq!(Plan::pick(row_groups, None, 19, false).kind(), ScanKind::Spill);
+        assert_eq!(Plan::pick(row_groups, None, Order::Any, 19, false).kind(), ScanKind::Spill);
     }
 
     #[test]
     fn without_statistics_only_a_single_row_group_is_trusted_for_a_try() {
         let unknown =
             |index| RowGroup { vehicles: Bounds::Unknown, ticks: Bounds::Unknown, ..row_group(index, (0, 0), (0, 0)) };
-        assert_eq!(Plan::pick(vec![unknown(0)], None, 1000, false).kind(), ScanKind::ByVehicle);
-        assert_eq!(Plan::pick(vec![unknown(0), unknown(1)], None, 1000, false).kind(), ScanKind::Spill);
-        assert_eq!(Plan::pick(Vec::new(), None, 1000, false).kind(), ScanKind::ByVehicle);
+        assert_eq!(Plan::pick(vec![unknown(0)], None, Order::Any, 1000, false).kind(), ScanKind::ByVehicle);
+        assert_eq!(Plan::pick(vec![unknown(0), unknown(1)], None, Order::Any, 1000, false).kind(), ScanKind::Spill);
+        assert_eq!(Plan::pick(Vec::new(), None, Order::Any, 1000, false).kind(), ScanKind::ByVehicle);
     }
 }

@@ -66,7 +66,7 @@ pub enum ScanKind {
 }
 
 /// Takes chunks. Called from several threads at once, but never twice at once with the same `lane` (below
-/// `threads`). With [`Order::TimeOrderedPerVehicle`] all chunks of a vehicle come with the same lane, one after the
+/// `threads`). With [`Order::TimeOrderedPerVehicle`] and [`Order::WholeVehicles`] all chunks of a vehicle come with the same lane, one after the
 /// other, in rising time.
 pub trait ChunkSink: Sync {
     fn push(&self, lane: usize, chunk: &Chunk) -> Result<(), SinkError>;
@@ -261,7 +261,8 @@ impl<'a> Settled<'a> {
     fn plan(&self, failed: &BTreeMap<usize, String>, kind: Option<ScanKind>) -> Plan {
         let readable = self.row_groups.iter().filter(|row_group| !failed.contains_key(&row_group.file));
         let slice_rows = (self.rows_memory_bytes() / self.slice_row_bytes()) as u64;
-        Plan::pick(readable.cloned().collect(), kind, slice_rows, self.request.reversed)
+        let row_groups = readable.cloned().collect();
+        Plan::pick(row_groups, kind, self.request.order, slice_rows, self.request.reversed)
     }
 
     fn pass(&self, plan: &Plan) -> Result<PassEnd, FleetError> {

@@ -62,6 +62,22 @@ impl Collector {
     }
 }
 
+impl Collector {
+    /// Whether no vehicle comes back once another one has followed it, on whatever lane.
+    fn vehicles_are_whole(&self) -> bool {
+        let rows = self.rows.lock().unwrap();
+        let lanes: BTreeMap<usize, Vec<u32>> = rows.iter().fold(BTreeMap::new(), |mut lanes, (lane, chunk)| {
+            lanes.entry(*lane).or_insert_with(Vec::new).extend(&chunk.vehicle);
+            lanes
+        });
+        let mut seen = HashSet::new();
+        lanes.into_values().all(|mut vehicles| {
+            vehicles.dedup();
+            vehicles.into_iter().all(|vehicle| seen.insert(vehicle))
+        })
+    }
+}
+
 impl ChunkSink for Collector {
     fn push(&self, lane: usize, chunk: &Chunk) -> Result<(), SinkError> {
         assert!(!self.busy[lane].swap(true, Ordering::SeqCst), "two pushes at once into lane {lane}");
@@ -110,8 +126,11 @@ pub fn outcome_of(dataset: &Dataset, request: &ScanRequest) -> Result<(Expected,
     let report = scan(dataset, request, &Control::silent(), &sink)?;
     let account = &report.account;
     assert!(account.balances(), "{account:?}");
-    if request.order == Order::TimeOrderedPerVehicle {
+    if request.order != Order::Any {
         assert!(sink.in_time_order());
+    }
+    if request.order == Order::WholeVehicles {
+        assert!(sink.vehicles_are_whole());
     }
     let quarantined = |reason| account.quarantined.get(&reason).copied().unwrap_or(0);
     let skipped = |reason| account.skipped.get(&reason).copied().unwrap_or(0);
@@ -179,7 +198,7 @@ fn check_layouts(ids: IdType, statistics: bool, threads: &[usize], chunk_rows: &
             let wanted = expected(layout.iter().flatten().flatten().copied(), as_of_day, ids);
             assert!(wanted.duplicates > 10 && wanted.null_vehicle > 5 && wanted.null_time > 5);
             for kind in [None, Some(ScanKind::ByVehicle), Some(ScanKind::ByTime), Some(ScanKind::Spill)] {
-                for order in [Order::Any, Order::TimeOrderedPerVehicle] {
+                for order in [Order::Any, Order::TimeOrderedPerVehicle, Order::WholeVehicles] {
                     for &threads in threads {
                         for &chunk_rows in chunk_rows {
                             let reversed = (threads + chunk_rows) % 2 == 0;
