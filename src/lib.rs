@@ -26,6 +26,7 @@
 //! | [`backend`] | one trait; `cpu` and `gpu` implement it |
 //! | [`score`] | clocks → damage, hazard, drivers; slots |
 //! | [`monitor`] | drift and fluctuation of a channel, vehicle by vehicle; cohorts with more alarms than their share |
+//! | [`simulate`] | the fleet's futures: week profiles, paths, forecasts of parts and groups, alerts, scenarios |
 //! | [`synth`] | a fleet with planted facts and its truth |
 //! | [`engine`] | the conductor: reader → batches → backend → reducers → writer |
 //! | [`run`] | cancellation and events of a run |
@@ -47,4 +48,5 @@ pub mod model;
 pub mod monitor;
 pub mod run;
 pub mod score;
+pub mod simulate;
 pub mod synth;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use super::simulate::SimulateArgs;
 use super::values::{AsOf, MaxBad, MemoryLimit, ZoneShare};
 
 const EXIT_CODES: &str = "\
@@ -16,7 +17,8 @@ Examples:
   fleetwear demo
   fleetwear init histories/ > dataset.toml
   fleetwear check --data dataset.toml
-  fleetwear score --data dataset.toml --model ev-passenger --out scores/";
+  fleetwear score --data dataset.toml --model ev-passenger --out scores/
+  fleetwear simulate --data dataset.toml --model ev-passenger --out futures/";
 
 /// Reads the histories of a fleet from Parquet, computes how much of each component's life has been used, and writes
 /// Parquet: the same data give the same bytes on one thread, on all cores and on any GPU.
@@ -36,6 +38,7 @@ pub enum Command {
     Check(CheckArgs),
     Synth(SynthArgs),
     Score(ScoreArgs),
+    Simulate(SimulateArgs),
     Verify(VerifyArgs),
     Bench(BenchArgs),
     /// List the graphics adapters, with their limits and why each would or would not be taken

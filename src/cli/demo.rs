@@ -9,8 +9,8 @@ use super::console::Console;
 use super::exit::{CliError, Exit};
 use super::progress::with_progress;
 use super::words::Word;
-use super::{check, score, synth, worst};
-use crate::engine::{self, ScorePlan};
+use super::{check, score, simulate, synth, worst};
+use crate::engine::{self, ScorePlan, SimulatePlan};
 use crate::fleet::check::{CheckPlan, check as check_dataset};
 use crate::fleet::dataset::Dataset;
 use crate::synth::{SynthPlan, generate};
@@ -38,11 +38,21 @@ pub fn run(args: DemoArgs, console: &Console) -> Result<Exit, CliError> {
 
     say(Word::DemoScore);
     let mut plan = ScorePlan::new(fleet.clone(), MODEL, scores.clone());
-    plan.backend = score::choice(&args.compute)?;
-    plan.device = args.compute.device;
+    let scored_on = (score::choice(&args.compute)?, args.compute.device);
+    plan.backend = scored_on.0;
+    plan.device = scored_on.1.clone();
     plan.threads = threads;
     plan.memory_limit_bytes = args.host.memory_limit.0;
     let scored = with_progress(console, |control| engine::score(&plan, control))?;
+
+    say(Word::DemoSimulate);
+    let futures = folder.join("futures");
+    let mut plan = SimulatePlan::new(fleet.clone(), MODEL, futures.clone());
+    plan.backend = scored_on.0;
+    plan.device = scored_on.1;
+    plan.threads = threads;
+    plan.memory_limit_bytes = args.host.memory_limit.0;
+    let simulated = with_progress(console, |control| engine::simulate(&plan, control))?;
 
     if console.json() {
         console.data_json(&json!({
@@ -51,6 +61,8 @@ pub fn run(args: DemoArgs, console: &Console) -> Result<Exit, CliError> {
             "synth": synth::json(&made, &fleet),
             "check": checked,
             "score": scored.manifest,
+            "futures": futures,
+            "simulate": simulated.manifest,
         }));
         return Ok(Exit::Ok);
     }
@@ -59,6 +71,9 @@ pub fn run(args: DemoArgs, console: &Console) -> Result<Exit, CliError> {
     text += &(heading(Word::DemoCheck) + &check::summary(&checked, console));
     text += &(heading(Word::DemoScore) + &score::summary(&scored, console));
     text += &(heading(Word::DemoWorst) + &worst::text(&scores, WORST, console)?);
+    text += &(heading(Word::DemoSimulate) + &simulate::summary(&simulated, console));
+    text += &(heading(Word::DemoUrgent) + &simulate::urgent(&simulated, console));
+    text += &(heading(Word::DemoCounts) + &simulate::counts(&simulated, console));
     text += &(heading(Word::DemoNext) + &next_steps(&fleet, &scores));
     console.data(&text);
     Ok(Exit::Ok)

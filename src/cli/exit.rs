@@ -16,6 +16,7 @@ use crate::fleet::writer::WriteError;
 use crate::model::error::ModelError;
 use crate::run::Interrupted;
 use crate::score::state::error::StateError;
+use crate::simulate::error::SimulateError;
 use crate::synth::SynthError;
 
 /// How the process may end.
@@ -119,6 +120,7 @@ fn of_engine(error: &EngineError) -> Exit {
         EngineError::Write(error) => of_write(error),
         EngineError::State(error) => of_state(error),
         EngineError::Slots(_) | EngineError::Threads { .. } => Exit::Limit,
+        EngineError::Simulate(error) => of_simulate(error),
         EngineError::Interrupted(_) => Exit::Interrupted,
         EngineError::UnknownAttribute { .. } | EngineError::ColumnTwice { .. } | EngineError::Monitor(_) => {
             Exit::Config
@@ -126,6 +128,20 @@ fn of_engine(error: &EngineError) -> Exit {
         EngineError::NoRecords => Exit::Input,
         EngineError::UnknownVehicle { .. } => Exit::Usage,
         EngineError::Internal { .. } => Exit::Internal,
+    }
+}
+
+fn of_simulate(error: &SimulateError) -> Exit {
+    match error {
+        SimulateError::UnknownGroup { .. }
+        | SimulateError::UnknownChannel { .. }
+        | SimulateError::UnusedChannel { .. }
+        | SimulateError::NoCalendar
+        | SimulateError::Law(_) => Exit::Config,
+        SimulateError::Option { .. } => Exit::Usage,
+        SimulateError::TooManyGroups { .. } => Exit::Limit,
+        SimulateError::Model(error) => of_model(error),
+        SimulateError::Backend(error) => of_backend(error),
     }
 }
 

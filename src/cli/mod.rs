@@ -17,6 +17,7 @@ mod inspect;
 mod progress;
 mod score;
 mod signals;
+mod simulate;
 mod synth;
 mod table;
 mod values;
@@ -63,6 +64,7 @@ fn run(command: Command, console: &Console) -> Result<Exit, CliError> {
         Command::Check(args) => check::run(args, console),
         Command::Synth(args) => synth::run(args, console),
         Command::Score(args) => score::run(args, console),
+        Command::Simulate(args) => simulate::run(args, console),
         Command::Verify(args) => verify::run(args, console),
         Command::Bench(args) => bench::run(args, console),
         Command::Devices => devices::run(console),

@@ -12,6 +12,7 @@ use crate::run::Interrupted;
 use crate::score::slots::TooManySlots;
 use crate::score::state::error::StateError;
 use crate::score::state::night::NightError;
+use crate::simulate::error::SimulateError;
 
 /// Any failure of a command of the engine.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,8 @@ pub enum EngineError {
     State(#[from] StateError),
     #[error(transparent)]
     Slots(#[from] TooManySlots),
+    #[error(transparent)]
+    Simulate(#[from] SimulateError),
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
     /// `--keep` names an attribute that the vehicles table lacks.

@@ -93,7 +93,7 @@ fn did_you_mean(nearest: &Option<String>) -> String {
 }
 
 /// The candidate that reads most like `name`, if any does.
-pub(super) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     /// Below this Jaro-Winkler similarity a suggestion would puzzle more than help.
     const ALIKE: f64 = 0.75;
     candidates

@@ -7,11 +7,13 @@
 pub mod channel;
 pub mod compile;
 pub mod compiled;
+pub mod covariance;
 pub mod curve;
 pub mod error;
 pub mod explain;
 pub mod life;
 mod parse;
+pub mod scenario;
 pub mod shipped;
 pub mod spec;
 pub mod surface;

@@ -3,6 +3,7 @@
 //! Key idea: nothing here knows codes or integers. A [`Model`] is text made sense of; [`super::compile`] lays it over
 //! a dataset. Units are those of the dataset's channels; ratios are pure numbers, 1 at the reference.
 
+use super::covariance::Covariance;
 use super::curve::Curve;
 use super::error::{Place, Places};
 use super::surface::Surface;
@@ -22,6 +23,8 @@ pub struct Model {
     /// In the order of the file.
     pub modes: Vec<FailureMode>,
     pub monitors: Vec<Monitor>,
+    /// How uncertain the parameters are, if a fit left that.
+    pub covariance: Option<Covariance>,
 }
 
 /// One way in which a component fails.
@@ -39,7 +42,8 @@ pub struct FailureMode {
     pub places: Places,
 }
 
-/// Whom to warn: vehicles whose probability of failing within the horizon reaches the level.
+/// Whom to warn: vehicles whose probability of failing within the horizon reaches the level, given as such or by the
+/// costs of a false call and of a missed failure.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Alert {
     pub horizon_days: f64,

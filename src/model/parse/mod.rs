@@ -1,7 +1,9 @@
 //! `model.toml` → [`Model`]: each table is read key by key, so that every error names its line and key.
 
 mod canonical;
+mod covariance;
 mod interaction;
+mod scenario;
 mod section;
 mod term;
 
@@ -36,18 +38,22 @@ impl Model {
             ModelError::Syntax { place: document.place(offset, "TOML".to_owned()), message: error.message().to_owned() }
         })?;
         let root = Section::new(document, parsed.get_ref(), 0, "");
-        root.only(&["model", "failure_mode", "monitor"])?;
+        root.only(&["model", "failure_mode", "monitor", "covariance"])?;
         let head =
             root.section("model")?.ok_or_else(|| root.missing("model", "begin with [model], name and version"))?;
         head.only(&["name", "version", "description"])?;
+        let modes: Vec<FailureMode> =
+            root.sections("failure_mode")?.into_iter().map(failure_mode).collect::<Result<_, _>>()?;
+        let covariance = root.section("covariance")?.map(|section| covariance::covariance(section, &modes));
         let model = Model {
             name: head.required_text("name", "add name = \"…\"")?.to_owned(),
             version: head.required_text("version", "add version = \"…\"")?.to_owned(),
             description: head.text("description")?.map(str::to_owned),
             file: file.to_owned(),
             hash: blake3::hash(canonical::canonical(parsed.get_ref()).as_bytes()).to_hex().to_string(),
-            modes: root.sections("failure_mode")?.into_iter().map(failure_mode).collect::<Result<_, _>>()?,
+            modes,
             monitors: root.sections("monitor")?.into_iter().map(monitor).collect::<Result<_, _>>()?,
+            covariance: covariance.transpose()?,
         };
         if model.modes.is_empty() {
             return Err(root.missing("failure_mode", "a model has at least one [[failure_mode]]"));
@@ -88,8 +94,19 @@ fn failure_mode(mut section: Section) -> Result<FailureMode, ModelError> {
 }
 
 fn alert(section: Section) -> Result<Alert, ModelError> {
-    section.only(&["horizon_days", "probability"])?;
-    let probability = section.required_positive("probability", "add probability, e.g. 0.2")?;
+    section.only(&["horizon_days", "probability", "cost_false_call", "cost_missed"])?;
+    let by_cost = section.has("cost_false_call") || section.has("cost_missed");
+    if by_cost && section.has("probability") {
+        let problem = "a probability and costs, which give one too";
+        return Err(section.value_error("probability", problem, "keep either"));
+    }
+    let probability = if by_cost {
+        // A call costs less than silence from the probability at which both are expected to cost the same.
+        let called = section.required_positive("cost_false_call", "add cost_false_call beside cost_missed")?;
+        called / (called + section.required_positive("cost_missed", "add cost_missed beside cost_false_call")?)
+    } else {
+        section.required_positive("probability", "add probability, e.g. 0.2, or cost_false_call and cost_missed")?
+    };
     if probability >= 1.0 {
         return Err(section.value_error(
             "probability",

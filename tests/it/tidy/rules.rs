@@ -25,9 +25,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("fleet", &["model", "run"]),
     ("score", &["backend", "fixed", "fleet", "model", "run"]),
     ("monitor", &["fixed", "fleet", "model"]),
+    ("simulate", &["backend", "fixed", "fleet", "model", "run", "score"]),
     ("synth", &["fixed", "fleet", "model", "run"]),
-    ("engine", &["backend", "fixed", "fleet", "model", "monitor", "run", "score"]),
-    ("cli", &["backend", "engine", "fixed", "fleet", "model", "monitor", "run", "score", "synth"]),
+    ("engine", &["backend", "fixed", "fleet", "model", "monitor", "run", "score", "simulate"]),
+    ("cli", &["backend", "engine", "fixed", "fleet", "model", "monitor", "run", "score", "simulate", "synth"]),
 ];
 
 /// The rooms that `room` may use, if the table knows it.

@@ -1,0 +1,146 @@
+//! `fleetwear simulate`: who fails when, how many where, and whom to warn.
+
+use std::path::PathBuf;
+
+use super::args::{ComputeArgs, DataArgs, HostArgs, ModelArgs};
+use super::console::Console;
+use super::exit::{CliError, Exit};
+use super::progress::with_progress;
+use super::score::choice;
+use super::table::{Table, count, seconds};
+use super::words::Word;
+use super::account;
+use crate::engine::{self, SimulatePlan, SimulateReport};
+use crate::simulate::survive::FORECAST_DAYS;
+
+/// Simulate the fleet forward: every part's chance to fail, counts by group, and whom to warn
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  fleetwear simulate --data fleet/ --model ev-passenger --out futures/
+  fleetwear simulate --data fleet/ --model ev-passenger --out futures/ --groups service_centre,climate_zone --paths 256
+  fleetwear simulate --data fleet/ --model ev-passenger --out warmer/ --scenario warmer.toml --horizon-weeks 52")]
+pub struct SimulateArgs {
+    #[command(flatten)]
+    pub data: DataArgs,
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// Folder to write; must be empty or not there
+    #[arg(long, value_name = "FOLDER")]
+    pub out: PathBuf,
+    /// Futures to follow
+    #[arg(long, default_value_t = 64, value_name = "N")]
+    pub paths: usize,
+    /// Weeks to look ahead
+    #[arg(long, default_value_t = 104, value_name = "N")]
+    pub horizon_weeks: usize,
+    /// Vehicle attributes by whose values failures are counted [default: service_centre, where there is one]
+    #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
+    pub groups: Option<Vec<String>>,
+    /// The attribute that names a vehicle's climate zone [default: climate_zone, where there is one]
+    #[arg(long, value_name = "NAME")]
+    pub zones: Option<String>,
+    /// Follow a changed future too, and write what it changes
+    #[arg(long, value_name = "FILE")]
+    pub scenario: Option<PathBuf>,
+    /// The same seed gives the same futures, whatever the model
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub seed: u64,
+    /// End with code 7 if the device is lost or out of memory, instead of going on without it
+    #[arg(long)]
+    pub no_fallback: bool,
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+    #[command(flatten)]
+    pub host: HostArgs,
+}
+
+pub fn run(args: SimulateArgs, console: &Console) -> Result<Exit, CliError> {
+    let max_bad = args.data.max_bad;
+    let plan = plan(args)?;
+    let report = with_progress(console, |control| engine::simulate(&plan, control))?;
+    if console.json() {
+        console.data_json(&report.manifest);
+    } else {
+        let account = account::text(&(&report.account).into(), console);
+        let (summary, counts) = (summary(&report, console), counts(&report, console));
+        console.data(&format!("{account}\n{summary}\n{}\n{counts}", urgent(&report, console)));
+    }
+    let unreadable: Vec<account::Unreadable> =
+        report.unreadable.iter().map(|file| (file.path.as_path(), file.rows, file.problem.as_str())).collect();
+    Ok(account::verdict(&(&report.account).into(), &unreadable, max_bad, console))
+}
+
+fn plan(args: SimulateArgs) -> Result<SimulatePlan, CliError> {
+    let mut plan = SimulatePlan::new(args.data.data, args.model.model, args.out);
+    plan.backend = choice(&args.compute)?;
+    plan.device = args.compute.device;
+    plan.fallback = !args.no_fallback;
+    plan.threads = args.host.threads();
+    plan.memory_limit_bytes = args.host.memory_limit.0;
+    plan.as_of_day = args.data.as_of.map(|day| day.0);
+    plan.paths = args.paths;
+    plan.horizon_weeks = args.horizon_weeks;
+    plan.groups = args.groups;
+    plan.zones = args.zones;
+    plan.scenario = args.scenario;
+    plan.seed = args.seed;
+    Ok(plan)
+}
+
+/// What was written, as lines.
+pub fn summary(report: &SimulateReport, console: &Console) -> String {
+    let mut summary = Table::new(&["", ""]);
+    let mut line = |word: Word, value: String| summary.row([console.word(word).to_owned(), value]);
+    line(Word::Output, report.out.display().to_string());
+    line(Word::Vehicles, count(report.vehicles));
+    line(Word::Forecasts, count(report.rows));
+    line(Word::Alerts, count(report.alerts));
+    line(Word::AsOf, report.as_of.clone());
+    line(Word::Device, format!("{} ({})", report.device, report.device_reason));
+    line(Word::ContentHash, report.content_hash.clone());
+    line(Word::Total, seconds(report.seconds));
+    summary.lines()
+}
+
+/// The likeliest to fail soon, as lines.
+pub fn urgent(report: &SimulateReport, console: &Console) -> String {
+    let chances = FORECAST_DAYS.map(|days| format!("{} {days} d", console.word(Word::Within)));
+    let [first, second, third] = &chances;
+    let words = [Word::Vehicle, Word::FailureMode, Word::Position].map(|word| console.word(word));
+    let mut table =
+        Table::new(&[words[0], words[1], words[2], first, second, third, console.word(Word::MedianDays)]);
+    for part in &report.urgent {
+        let [first, second, third] =
+            part.chances.map(|chance| chance.map(|chance| format!("{:.1} %", 100.0 * chance)).unwrap_or_default());
+        table.row([
+            part.vehicle.clone(),
+            part.failure_mode.clone(),
+            part.position.clone().unwrap_or_default(),
+            first,
+            second,
+            third,
+            part.median_days.map(|days| format!("{days:.0}")).unwrap_or_default(),
+        ]);
+    }
+    table.text()
+}
+
+/// The largest counts to expect, as lines.
+pub fn counts(report: &SimulateReport, console: &Console) -> String {
+    let days = report.counts.first().map_or(0, |count| count.days);
+    let expected = format!("{} {days} d", console.word(Word::ExpectedWithin));
+    let headings =
+        [console.word(Word::Group), console.word(Word::FailureMode), &expected, "5 %", "95 %"];
+    let mut table = Table::new(&headings);
+    for one in &report.counts {
+        table.row([
+            one.group.clone(),
+            one.failure_mode.clone(),
+            format!("{:.1}", one.expected),
+            one.p05.to_string(),
+            one.p95.to_string(),
+        ]);
+    }
+    table.text()
+}

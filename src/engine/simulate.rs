@@ -1,0 +1,358 @@
+//! The simulation, from plan to folder: one pass over the histories for what cohorts do, one for every vehicle's
+//! future, then the tables.
+
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock};
+use std::time::Instant;
+
+use super::error::EngineError;
+use super::prepare::Prepared;
+use super::report::day_text;
+use super::score::thread_pool;
+use super::simulate_plan::{SimulatePlan, SimulateReport};
+use super::simulate_setup::{Setup, mark, marks, zone};
+use super::simulate_tables::{Results, written};
+use crate::backend::cpu::survival::CpuSurvival;
+use crate::backend::survival::{PathPlan, SurvivalBackend, SurvivalRequest};
+use crate::backend::{self, BackendError, Choice, DamageBackend, DamageRequest};
+use crate::fleet::chunk::{Chunk, Order};
+use crate::fleet::scan::{ScanReport, ScanRequest, SinkError, scan};
+use crate::fleet::writer::OutputFolder;
+use crate::model::survival::{SurvivalTables, laws};
+use crate::run::{Control, Event};
+use crate::score::parts::PartStarts;
+use crate::simulate::cohort::{CohortSums, Cohorts};
+use crate::simulate::error::SimulateError;
+use crate::simulate::parameters::{draw_of_paths, draws, weather_of_paths};
+use crate::simulate::paths::{DrawPlan, ZoneRecord, draw};
+use crate::simulate::profile::{BatchSlots, Calendar, Kernel, OpenDamage};
+use crate::simulate::survive::{FORECAST_DAYS, Forecasts, Side, Survivor, World};
+use crate::simulate::weeks::last_whole_week;
+use crate::simulate::whole::{BatchSize, WholeVehicles};
+
+/// Weeks of the past that futures may repeat: ten years.
+const MOST_SOURCE_WEEKS: usize = 522;
+/// Known vehicles without records that are forecast at a time.
+const SILENT_VEHICLES: usize = 1 << 10;
+
+/// Simulates a fleet forward and writes the folder `plan.out` with the tables `forecasts`, `fleet_forecast` and
+/// `alerts` (and `scenario_difference` under a scenario), a manifest and `_SUCCESS`, all at once or not at all.
+///
+/// # Errors
+///
+/// As [`super::score()`]; a group, zone or scenario channel that the dataset lacks, parameters out of range, a time axis
+/// without a calendar.
+pub fn simulate(plan: &SimulatePlan, control: &Control) -> Result<SimulateReport, EngineError> {
+    let folder = OutputFolder::create(&plan.out)?;
+    run(plan, Some(folder), control)
+}
+
+/// The same; without a folder nothing is written and the content hash alone counts.
+pub(super) fn run(
+    plan: &SimulatePlan,
+    folder: Option<OutputFolder>,
+    control: &Control,
+) -> Result<SimulateReport, EngineError> {
+    let began = Instant::now();
+    control.emit(Event::Stage { name: "plan", total_rows: None });
+    let pool = thread_pool(plan.threads)?;
+    let prepared = Prepared::open(&plan.data, &plan.model, plan.threads, control)?;
+    let setup = Setup::new(plan, &prepared)?;
+    let mut warnings = Vec::new();
+    let results = match followed(plan, &prepared, &setup, &mut warnings, control) {
+        Err(EngineError::Backend(error)) if plan.fallback && plan.backend != Choice::Cpu && is_device_failure(&error) => {
+            let story = format!("{error}; starting over on the processor");
+            control.emit(Event::Warning(story.clone()));
+            warnings.push(story);
+            let plan = SimulatePlan { backend: Choice::Cpu, device: None, ..plan.clone() };
+            followed(&plan, &prepared, &setup, &mut warnings, control)?
+        }
+        other => other?,
+    };
+    control.emit(Event::Stage { name: "write", total_rows: None });
+    pool.install(|| written(plan, &prepared, &setup, results, warnings, folder, began))
+}
+
+fn is_device_failure(error: &BackendError) -> bool {
+    match error {
+        BackendError::NoDevice { .. } | BackendError::Gate(_) | BackendError::SurvivalGate(_) => false,
+        BackendError::Lost { .. }
+        | BackendError::OutOfMemory { .. }
+        | BackendError::Refused { .. }
+        | BackendError::Timeout { .. } => true,
+    }
+}
+
+/// What the first pass found.
+struct Seen {
+    sums: Vec<CohortSums>,
+    /// Known vehicles with records.
+    known: Vec<bool>,
+}
+
+/// Both passes.
+fn followed(
+    plan: &SimulatePlan,
+    prepared: &Prepared,
+    setup: &Setup,
+    warnings: &mut Vec<String>,
+    control: &Control,
+) -> Result<Results, EngineError> {
+    let why = Mutex::new(String::new());
+    let open_damage = |request: &DamageRequest| -> Result<Box<dyn DamageBackend>, BackendError> {
+        let opened = backend::open(plan.backend, plan.device.as_deref(), plan.threads, request)?;
+        *why.lock().unwrap_or_else(PoisonError::into_inner) =
+            format!("{}: {}", opened.backend.description(), opened.why);
+        Ok(opened.backend)
+    };
+    let zone = zone(plan, prepared)?;
+    let vehicles = &prepared.dataset.vehicles;
+    let cohorts = Cohorts::new(&prepared.model, vehicles, zone);
+    let changed_cohorts = setup.changed.as_ref().map(|changed| Cohorts::new(&changed.model, vehicles, zone));
+    let kernels = || -> Vec<Kernel<'_>> {
+        let model = Kernel { model: &prepared.model, cohorts: &cohorts, columns: setup.columns.model.clone() };
+        let changed = setup.changed.as_ref().zip(changed_cohorts.as_ref()).map(|(changed, cohorts)| Kernel {
+            model: &changed.model,
+            cohorts,
+            columns: changed.columns.clone(),
+        });
+        std::iter::once(model).chain(changed).collect()
+    };
+
+    let mut as_of_day = match plan.as_of_day {
+        Some(day) => day,
+        None => prepared.latest_day(control)?,
+    };
+    let mut starts = PartStarts::new(&prepared.parts, vehicles, as_of_day);
+    let latest = AtomicI32::new(i32::MIN);
+    let reader = Reader { plan, prepared, setup, control };
+    control.emit(Event::Stage { name: "cohorts", total_rows: None });
+    let mut seen = reader.cohorts(&starts, as_of_day, &kernels(), &open_damage, &latest)?;
+    let found = latest.load(Ordering::Relaxed);
+    if plan.as_of_day.is_none() && found != i32::MIN && found != as_of_day {
+        let text = "the latest row cannot be used, or the files' statistics are wrong: reading again as of the latest record that counts";
+        control.emit(Event::Warning(text.to_owned()));
+        warnings.push(text.to_owned());
+        as_of_day = found;
+        starts = PartStarts::new(&prepared.parts, vehicles, as_of_day);
+        seen = reader.cohorts(&starts, as_of_day, &kernels(), &open_damage, &latest)?;
+    }
+    if found == i32::MIN {
+        return Err(EngineError::NoRecords);
+    }
+
+    let calendar = reader.calendar(&starts, as_of_day, MOST_SOURCE_WEEKS);
+    let first = (seen.sums.iter()).filter_map(CohortSums::first_week).min().unwrap_or(MOST_SOURCE_WEEKS - 1);
+    let calendar = Calendar {
+        first_week: calendar.first_week + first as i32,
+        weeks: MOST_SOURCE_WEEKS - first,
+        ..calendar
+    };
+    seen.sums.iter_mut().for_each(|sums| sums.cut(first));
+    let records: Vec<ZoneRecord> = (cohorts.zones.iter().enumerate())
+        .map(|(zone, name)| {
+            let on_record = seen.sums[0].zone_vehicles(&cohorts, zone).iter().map(|&vehicles| vehicles > 0).collect();
+            ZoneRecord { name: name.clone(), on_record }
+        })
+        .collect();
+    let parameters_drawn = setup.covariance.as_ref().is_some_and(|covariance| !covariance.parameters.is_empty());
+    let drawn = draw(&DrawPlan {
+        zones: &records,
+        first_week: calendar.first_week,
+        as_of_day: calendar.as_of_day,
+        horizon_weeks: plan.horizon_weeks,
+        weather: &weather_of_paths(plan.paths, parameters_drawn),
+        seed: plan.seed,
+    });
+    let laws = laws(&prepared.model);
+    let parameter_draws = draws(&laws, setup.covariance.as_ref(), plan.paths, plan.seed);
+    let tables = SurvivalTables::compile(&laws, &parameter_draws).map_err(SimulateError::from)?;
+    let path_plan = PathPlan {
+        paths: plan.paths,
+        weeks: plan.horizon_weeks,
+        zones: records.len(),
+        source_weeks: calendar.weeks,
+        source_week: drawn.source_week,
+        draws: draw_of_paths(plan.paths, parameter_draws.len()),
+        marks: marks(&prepared.model, plan.horizon_weeks),
+    };
+    check_memory(plan, setup, &path_plan, prepared.model.modes.len())?;
+    let open_survival = || -> Result<Box<dyn SurvivalBackend>, BackendError> {
+        let request = SurvivalRequest { tables: &tables, plan: &path_plan, groups: setup.cells };
+        Ok(Box::new(CpuSurvival::open(&request)?))
+    };
+    let column = |days: u32| {
+        let mark = mark(days, plan.horizon_weeks)?;
+        path_plan.marks.binary_search(&mark).ok().map(|at| plan.horizon_weeks + at)
+    };
+    let world = World {
+        calendar,
+        parts: &prepared.parts,
+        vehicles,
+        plan: &path_plan,
+        forecast_columns: FORECAST_DAYS.map(column),
+        alerts: (prepared.model.modes.iter())
+            .map(|mode| mode.alert.and_then(|alert| Some((column(libm::ceil(alert.horizon_days) as u32)?, alert.probability))))
+            .collect(),
+        cell_of: setup.cell_of.clone(),
+        unlisted_cell: setup.unlisted_cell,
+        season_missing: drawn.season_missing,
+        weeks_on_record: calendar.weeks,
+    };
+    let sides = kernels()
+        .into_iter()
+        .zip(&seen.sums)
+        .map(|(kernel, sums)| {
+            let means_q48 = sums.means_q48(kernel.cohorts);
+            Ok(Side { kernel, means_q48, open: &open_survival, backend: RwLock::new(open_survival()?) })
+        })
+        .collect::<Result<Vec<_>, BackendError>>()?;
+    let survivor = Survivor { world, sides, open_damage: &open_damage, done: Mutex::new(Forecasts::default()) };
+    control.emit(Event::Stage { name: "futures", total_rows: None });
+    let scan = reader.vehicles(as_of_day, &calendar, &|chunk| Ok(survivor.take(chunk)?), &|| Ok(survivor.restart()?))?;
+    let silent: Vec<u32> = (0..vehicles.known as u32).filter(|&vehicle| !seen.known[vehicle as usize]).collect();
+    for vehicles in silent.chunks(SILENT_VEHICLES) {
+        control.check()?;
+        survivor.take_without_records(vehicles)?;
+    }
+    let Survivor { sides, done, .. } = survivor;
+    let survival = sides.first().map(Side::description).unwrap_or_default();
+    let sums = sides.into_iter().map(Side::finish).collect::<Result<Vec<_>, _>>()?;
+    let reason = why.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(Results {
+        as_of_day,
+        as_of: day_text(prepared.dataset.axis, as_of_day),
+        calendar_day: calendar.as_of_day,
+        plan: path_plan,
+        parameters_drawn,
+        forecasts: done.into_inner().unwrap_or_else(PoisonError::into_inner),
+        sums,
+        scan,
+        device: format!("survival: {survival}"),
+        device_reason: format!("week profiles: {reason}"),
+    })
+}
+
+fn check_memory(plan: &SimulatePlan, setup: &Setup, paths: &PathPlan, modes: usize) -> Result<(), SimulateError> {
+    let counts = setup.cells as u64 * modes as u64 * paths.columns() as u64 * paths.paths as u64;
+    // Two sums of eight bytes, and once more when they are handed out.
+    let bytes = counts.saturating_mul(32) * (1 + u64::from(setup.changed.is_some()));
+    let limit = plan.memory_limit_bytes as u64;
+    if bytes > limit { Err(SimulateError::TooManyGroups { groups: setup.cells, bytes, limit }) } else { Ok(()) }
+}
+
+/// What both passes read by.
+struct Reader<'a> {
+    plan: &'a SimulatePlan,
+    prepared: &'a Prepared,
+    setup: &'a Setup,
+    control: &'a Control<'a>,
+}
+
+type Take<'a> = dyn Fn(&Chunk) -> Result<(), SinkError> + Sync + 'a;
+type Void<'a> = dyn Fn() -> Result<(), SinkError> + Sync + 'a;
+
+impl Reader<'_> {
+    /// The calendar whose profiles are so many weeks long and end with the last whole week before the future.
+    fn calendar<'s>(&'s self, starts: &'s PartStarts, as_of_day: i32, weeks: usize) -> Calendar<'s> {
+        let Setup { axis, columns, .. } = self.setup;
+        let today = axis.calendar_day(as_of_day);
+        Calendar {
+            axis: *axis,
+            length: columns.length,
+            length_channel: columns.length_channel.map(|channel| self.setup.channel(channel)),
+            distance: columns.distance.map(|(column, channel)| (column, self.setup.channel(channel))),
+            starts,
+            as_of_day: today,
+            first_week: last_whole_week(today) + 1 - weeks as i32,
+            weeks,
+        }
+    }
+
+    /// The first pass.
+    fn cohorts(
+        &self,
+        starts: &PartStarts,
+        as_of_day: i32,
+        kernels: &[Kernel],
+        open: &OpenDamage,
+        latest: &AtomicI32,
+    ) -> Result<Seen, EngineError> {
+        let calendar = self.calendar(starts, as_of_day, MOST_SOURCE_WEEKS);
+        let nothing = || Seen {
+            sums: (kernels.iter())
+                .map(|kernel| CohortSums::new(kernel.cohorts.len(), kernel.model.mechanisms.len(), calendar.weeks))
+                .collect(),
+            known: vec![false; self.prepared.dataset.vehicles.known],
+        };
+        let seen = Mutex::new(nothing());
+        let take = |chunk: &Chunk| -> Result<(), SinkError> {
+            let batch = BatchSlots::new(chunk, &calendar);
+            let mut own: Vec<CohortSums> = nothing().sums;
+            for (kernel, own) in kernels.iter().zip(&mut own) {
+                let profiles = batch.sum(chunk, kernel, &calendar, open)?;
+                let length = kernel.model.mechanisms.len() * calendar.weeks;
+                for (at, one) in batch.vehicles.iter().enumerate() {
+                    let covered = &batch.covered[at * calendar.weeks..(at + 1) * calendar.weeks];
+                    let increments = &profiles.increments_q48[at * length..(at + 1) * length];
+                    own.add(kernel.cohorts.of(one.vehicle), covered, increments);
+                }
+            }
+            let last = chunk.tick.iter().map(|&tick| self.setup.axis.axis.day(tick)).max();
+            latest.fetch_max(last.unwrap_or(i32::MIN), Ordering::Relaxed);
+            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.sums.iter_mut().zip(&own).for_each(|(sums, own)| sums.merge(own));
+            for one in &batch.vehicles {
+                if let Some(known) = seen.known.get_mut(one.vehicle as usize) {
+                    *known = true;
+                }
+            }
+            Ok(())
+        };
+        let void = || -> Result<(), SinkError> {
+            latest.store(i32::MIN, Ordering::Relaxed);
+            *seen.lock().unwrap_or_else(PoisonError::into_inner) = nothing();
+            Ok(())
+        };
+        self.vehicles(as_of_day, &calendar, &take, &void)?;
+        Ok(seen.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads all histories up to a day, whole vehicles at a time.
+    fn vehicles(
+        &self,
+        as_of_day: i32,
+        calendar: &Calendar,
+        take: &Take,
+        void: &Void,
+    ) -> Result<ScanReport, EngineError> {
+        let plan = self.plan;
+        let request = ScanRequest {
+            channels: self.setup.columns.channels.clone(),
+            order: Order::WholeVehicles,
+            as_of_day: Some(as_of_day),
+            threads: plan.threads,
+            memory_limit_bytes: plan.memory_limit_bytes / 2,
+            chunk_rows: plan.chunk_rows,
+            reversed: plan.reversed,
+            shard: None,
+            kind: plan.scan_kind,
+            hash_inputs: plan.hash_inputs,
+            files: None,
+        };
+        let mechanisms = self.prepared.model.mechanisms.len();
+        let columns = plan.horizon_weeks + 8;
+        // Profiles as u64, as filled, as packed, slots and masks; results by week.
+        let vehicle_bytes = calendar.weeks * mechanisms * 32 + self.prepared.parts.rows.len() * columns * 8;
+        let share = plan.memory_limit_bytes / 4 / plan.threads.max(1);
+        let row_bytes = 12 + 2 * self.setup.columns.channels.len();
+        let size = BatchSize {
+            rows: (share / row_bytes).max(1),
+            vehicles: (share / vehicle_bytes.max(1)).clamp(1, plan.batch_vehicles.max(1)),
+        };
+        let sink = WholeVehicles::new(plan.threads, size, take, void);
+        let report = scan(&self.prepared.dataset, &request, self.control, &sink)?;
+        sink.finish().map_err(EngineError::from)?;
+        Ok(report)
+    }
+}

@@ -1,0 +1,127 @@
+//! What a simulation is to do, and what came of it.
+
+use std::path::PathBuf;
+
+use super::plan::CHUNK_ROWS;
+use crate::backend::Choice;
+use crate::fleet::account::Account;
+use crate::fleet::manifest::Manifest;
+use crate::fleet::scan::{ScanKind, UnreadableFile};
+
+/// A simulation. [`SimulatePlan::new`] fills in what hardly anybody changes.
+#[derive(Clone, Debug)]
+pub struct SimulatePlan {
+    /// `dataset.toml`, or the folder that holds it.
+    pub data: PathBuf,
+    /// A model file, or the name of a shipped model.
+    pub model: String,
+    /// Folder to write; must be empty or not there.
+    pub out: PathBuf,
+    pub backend: Choice,
+    /// Part of an adapter's name, or its PCI id.
+    pub device: Option<String>,
+    /// Go on with the processor if the device fails.
+    pub fallback: bool,
+    pub threads: usize,
+    /// For buffers; what results and the id table take comes on top.
+    pub memory_limit_bytes: usize,
+    /// The future begins after this day of the dataset's axis; `None`: after the day of the latest record.
+    pub as_of_day: Option<i32>,
+    pub paths: usize,
+    pub horizon_weeks: usize,
+    /// Attributes whose values' failures are counted. `None`: `service_centre`, where the dataset has it.
+    pub groups: Option<Vec<String>>,
+    /// The attribute that names a vehicle's climate zone. `None`: `climate_zone`, where the dataset has it.
+    pub zones: Option<String>,
+    /// A scenario file.
+    pub scenario: Option<PathBuf>,
+    pub seed: u64,
+    /// Put the BLAKE3 hashes of the inputs into the manifest.
+    pub hash_inputs: bool,
+    /// The rest bears on speed alone; `verify` varies it to show that.
+    pub chunk_rows: usize,
+    pub batch_vehicles: usize,
+    pub reversed: bool,
+    pub scan_kind: Option<ScanKind>,
+}
+
+/// Vehicles of a batch at most.
+pub const BATCH_VEHICLES: usize = 1 << 12;
+
+impl SimulatePlan {
+    /// 64 futures of two years.
+    pub fn new(data: PathBuf, model: impl Into<String>, out: PathBuf) -> Self {
+        Self {
+            data,
+            model: model.into(),
+            out,
+            backend: Choice::Auto,
+            device: None,
+            fallback: true,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            memory_limit_bytes: 512 << 20,
+            as_of_day: None,
+            paths: 64,
+            horizon_weeks: 104,
+            groups: None,
+            zones: None,
+            scenario: None,
+            seed: 1,
+            hash_inputs: true,
+            chunk_rows: CHUNK_ROWS,
+            batch_vehicles: BATCH_VEHICLES,
+            reversed: false,
+            scan_kind: None,
+        }
+    }
+}
+
+/// A finished simulation. The folder is in place.
+#[derive(Clone, Debug)]
+pub struct SimulateReport {
+    pub out: PathBuf,
+    /// In service, with a forecast each.
+    pub vehicles: u64,
+    /// Out of service, without one.
+    pub retired: u64,
+    /// Rows of the forecasts.
+    pub rows: u64,
+    pub alerts: u64,
+    pub account: Account,
+    pub unreadable: Vec<UnreadableFile>,
+    pub scan_kind: ScanKind,
+    pub as_of: String,
+    pub content_hash: String,
+    pub device: String,
+    pub device_reason: String,
+    pub warnings: Vec<String>,
+    /// The likeliest to fail first.
+    pub urgent: Vec<UrgentPart>,
+    /// The largest counts to expect.
+    pub counts: Vec<ExpectedCount>,
+    pub seconds: f64,
+    pub manifest: Manifest,
+}
+
+/// A part that is likely to fail soon.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UrgentPart {
+    pub vehicle: String,
+    pub failure_mode: String,
+    pub position: Option<String>,
+    /// Within [`crate::simulate::survive::FORECAST_DAYS`], as far as the horizon reaches.
+    pub chances: [Option<f64>; 3],
+    /// Days until the chance to have failed reaches one half.
+    pub median_days: Option<f64>,
+}
+
+/// A count of a group over the longest of the forecasts' windows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExpectedCount {
+    pub group: String,
+    pub failure_mode: String,
+    pub days: i32,
+    pub expected: f64,
+    pub p05: i64,
+    pub p95: i64,
+}

@@ -1,0 +1,253 @@
+//! From a simulation's sums to its tables, manifest and report.
+
+use std::time::Instant;
+
+use super::error::EngineError;
+use super::prepare::Prepared;
+use super::simulate_plan::{ExpectedCount, SimulatePlan, SimulateReport, UrgentPart};
+use super::simulate_setup::Setup;
+use crate::backend::survival::{PathPlan, SurvivalSums};
+use crate::fleet::manifest::{Manifest, ManifestAccount, ManifestModel, StageTiming};
+use crate::fleet::scan::ScanReport;
+use crate::fleet::vehicles::Ids;
+use crate::fleet::writer::{OutputFolder, WriteError};
+use crate::simulate::fleet_forecast::{self, CountForecast};
+use crate::simulate::forecast::{self, ForecastRows};
+use crate::simulate::survive::{BEYOND, FORECAST_DAYS, Forecasts, PartForecast};
+use crate::simulate::{alerts, scenario, table};
+
+/// Parts and counts that a report names.
+const NAMED: usize = 10;
+
+/// What both passes left behind.
+pub struct Results {
+    /// On the dataset's axis, as text, and on the calendar.
+    pub as_of_day: i32,
+    pub as_of: String,
+    pub calendar_day: i32,
+    pub plan: PathPlan,
+    pub parameters_drawn: bool,
+    pub forecasts: Forecasts,
+    /// Of the model, and of the scenario after it.
+    pub sums: Vec<SurvivalSums>,
+    pub scan: ScanReport,
+    pub device: String,
+    pub device_reason: String,
+}
+
+/// Makes the tables on the current rayon pool and, where there is a folder, writes it.
+pub fn written(
+    plan: &SimulatePlan,
+    prepared: &Prepared,
+    setup: &Setup,
+    results: Results,
+    warnings: Vec<String>,
+    folder: Option<OutputFolder>,
+    began: Instant,
+) -> Result<SimulateReport, EngineError> {
+    let Results { plan: paths, forecasts, sums, scan, .. } = &results;
+    let model = &prepared.model;
+    let mode_ids: Vec<String> = model.modes.iter().map(|mode| mode.id.clone()).collect();
+    let modes = mode_ids.len();
+    let column = &prepared.dataset.dictionary.histories.vehicle;
+    let day = (setup.axis.axis, results.as_of_day);
+    let rows = ForecastRows::new(model, &prepared.parts, &scan.ids, forecasts, paths.paths, day);
+    let counts = match sums.first() {
+        Some(sums) => fleet_forecast::rows(
+            sums,
+            paths,
+            modes,
+            &setup.groups,
+            results.calendar_day,
+            results.parameters_drawn,
+        ),
+        None => Vec::new(),
+    };
+    let warned = alerts::alerts(&rows, setup.axis);
+    let differences = match sums.as_slice() {
+        [base, changed] => {
+            scenario::differences((base, changed), paths, modes, &setup.groups, results.calendar_day)
+        }
+        _ => Vec::new(),
+    };
+
+    let provenance = provenance(prepared, &results.as_of, plan.seed);
+    let tables = Tables { folder: folder.as_ref(), provenance: &provenance };
+    let sorted: Vec<&str> = std::iter::once(column.as_str()).chain(forecast::SORT_COLUMNS).collect();
+    let mut hashes = vec![
+        ("forecasts", tables.write("forecasts", &sorted, rows.batches(column))?),
+        (
+            "fleet_forecast",
+            tables.write(
+                "fleet_forecast",
+                &fleet_forecast::SORT_COLUMNS,
+                fleet_forecast::batches(&counts, &setup.groups, &mode_ids, setup.axis),
+            )?,
+        ),
+        ("alerts", tables.write("alerts", &alerts::SORT_COLUMNS, [alerts::batch(&warned, &rows, column)])?),
+    ];
+    if setup.changed.is_some() {
+        let batches = scenario::batches(&differences, &setup.groups, &mode_ids, setup.axis);
+        hashes.push(("scenario_difference", tables.write("scenario_difference", &fleet_forecast::SORT_COLUMNS, batches)?));
+    }
+    let mut whole = blake3::Hasher::new();
+    for (name, hash) in &hashes {
+        whole.update(format!("{name} {hash}\n").as_bytes());
+    }
+    let content_hash = whole.finalize().to_hex().to_string();
+    let mut details = serde_json::Map::new();
+    for (name, hash) in hashes {
+        details.insert(format!("content_hash.{name}"), hash.into());
+    }
+    details.insert("vehicles".to_owned(), forecasts.vehicles.len().into());
+    details.insert("retired_vehicles".to_owned(), forecasts.retired.into());
+    details.insert("source_weeks".to_owned(), paths.source_weeks.into());
+    if let Some(changed) = &setup.changed {
+        details.insert("scenario".to_owned(), changed.scenario.name.clone().into());
+        details.insert("scenario_blake3".to_owned(), changed.scenario.hash.clone().into());
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    let manifest = Manifest {
+        command: "simulate".to_owned(),
+        options: options(plan, &results),
+        model: Some(ManifestModel {
+            name: model.name.clone(),
+            version: model.version.clone(),
+            blake3: model.hash.clone(),
+        }),
+        dictionary_blake3: Some(prepared.dictionary_blake3.clone()),
+        as_of: Some(results.as_of.clone()),
+        inputs: scan.inputs.iter().map(Into::into).collect(),
+        account: Some(ManifestAccount::from(&scan.account)),
+        content_hash: Some(content_hash.clone()),
+        warnings: warnings.clone(),
+        device: results.device.clone(),
+        device_reason: results.device_reason.clone(),
+        threads: plan.threads,
+        timings: vec![StageTiming { stage: "total".to_owned(), seconds }],
+        details,
+        ..Manifest::default()
+    };
+    let report = SimulateReport {
+        out: plan.out.clone(),
+        vehicles: forecasts.vehicles.len() as u64,
+        retired: forecasts.retired,
+        rows: rows.rows() as u64,
+        alerts: warned.len() as u64,
+        account: scan.account.clone(),
+        unreadable: scan.unreadable.clone(),
+        scan_kind: scan.kind,
+        as_of: results.as_of.clone(),
+        content_hash,
+        device: results.device.clone(),
+        device_reason: results.device_reason.clone(),
+        warnings,
+        urgent: urgent(&rows),
+        counts: largest(&counts, setup, &mode_ids, results.calendar_day),
+        seconds,
+        manifest,
+    };
+    match folder {
+        None => Ok(report),
+        Some(folder) => Ok(SimulateReport { manifest: folder.finish(report.manifest.clone())?, ..report }),
+    }
+}
+
+/// Where tables go.
+struct Tables<'a> {
+    folder: Option<&'a OutputFolder>,
+    provenance: &'a [(String, String)],
+}
+
+impl Tables<'_> {
+    /// Writes a table if there is a folder; its content hash in any case.
+    fn write(
+        &self,
+        name: &str,
+        sort_columns: &[&str],
+        batches: impl IntoIterator<Item = Result<arrow::array::RecordBatch, WriteError>>,
+    ) -> Result<String, WriteError> {
+        match self.folder {
+            Some(folder) => table::write(folder, name, sort_columns, self.provenance, batches),
+            None => table::hash(batches),
+        }
+    }
+}
+
+/// The likeliest to fail within the first of the forecasts' windows; of equals, the first in order.
+fn urgent(rows: &ForecastRows) -> Vec<UrgentPart> {
+    let mut urgent: Vec<(u64, u32, usize, PartForecast)> = Vec::new();
+    for (vehicle, parts) in rows.vehicles() {
+        for (row, part) in parts.iter().enumerate() {
+            let Some(sum) = part.failed_q48[0] else { continue };
+            let place = urgent.partition_point(|other| other.0 >= sum);
+            if place < NAMED {
+                urgent.insert(place, (sum, vehicle.vehicle, row, *part));
+                urgent.truncate(NAMED);
+            }
+        }
+    }
+    let id = |vehicle: u32| match rows.ids {
+        Ids::Integer(ids) => ids[vehicle as usize].to_string(),
+        Ids::Text(ids) => ids[vehicle as usize].clone(),
+    };
+    let named = urgent.into_iter().map(|(_, vehicle, row, part)| {
+        let template = &rows.parts.rows[row];
+        UrgentPart {
+            vehicle: id(vehicle),
+            failure_mode: rows.model.modes[template.mode].id.clone(),
+            position: rows.parts.parts[template.part].position.clone(),
+            chances: part.failed_q48.map(|sum| sum.map(|sum| rows.chance(sum))),
+            median_days: Some(part.life_left_tenths[1])
+                .filter(|&tenths| tenths != BEYOND)
+                .map(|tenths| f64::from(tenths) / 10.0),
+        }
+    });
+    named.collect()
+}
+
+/// The largest counts of the groups' values (of the fleet, where there is no other group) over the longest of the
+/// forecasts' windows that the horizon holds.
+fn largest(counts: &[CountForecast], setup: &Setup, mode_ids: &[String], today: i32) -> Vec<ExpectedCount> {
+    let by_value = setup.groups.iter().any(|group| group.value.is_some());
+    let asked = |row: &&CountForecast| {
+        row.window.name == "to_date" && setup.groups[row.group].value.is_some() == by_value
+    };
+    let days = |row: &CountForecast| row.window.days.1 - today;
+    let usual = |days: i32| FORECAST_DAYS.iter().any(|&usual| usual as i32 == days);
+    let longest = counts.iter().filter(asked).map(days).filter(|&days| usual(days)).max();
+    let mut rows: Vec<&CountForecast> = counts.iter().filter(asked).filter(|row| Some(days(row)) == longest).collect();
+    rows.sort_by(|a, b| b.expected.total_cmp(&a.expected));
+    let count = |row: &CountForecast| ExpectedCount {
+        group: setup.groups[row.group].value.clone().unwrap_or_else(|| setup.groups[row.group].group_by.clone()),
+        failure_mode: mode_ids[row.mode].clone(),
+        days: days(row),
+        expected: row.expected,
+        p05: row.quantiles[0],
+        p95: row.quantiles[2],
+    };
+    rows.into_iter().take(NAMED).map(count).collect()
+}
+
+fn provenance(prepared: &Prepared, as_of: &str, seed: u64) -> Vec<(String, String)> {
+    vec![
+        ("fleetwear.as_of".to_owned(), as_of.to_owned()),
+        ("fleetwear.dictionary_blake3".to_owned(), prepared.dictionary_blake3.clone()),
+        ("fleetwear.model".to_owned(), format!("{} {}", prepared.model.name, prepared.model.version)),
+        ("fleetwear.model_blake3".to_owned(), prepared.model.hash.clone()),
+        ("fleetwear.seed".to_owned(), seed.to_string()),
+    ]
+}
+
+/// The options that bear on the content.
+fn options(plan: &SimulatePlan, results: &Results) -> serde_json::Map<String, serde_json::Value> {
+    let mut options = serde_json::Map::new();
+    options.insert("model".to_owned(), plan.model.clone().into());
+    options.insert("as_of_day".to_owned(), results.as_of_day.into());
+    options.insert("paths".to_owned(), plan.paths.into());
+    options.insert("horizon_weeks".to_owned(), plan.horizon_weeks.into());
+    options.insert("groups".to_owned(), plan.groups.clone().into());
+    options.insert("zones".to_owned(), plan.zones.clone().into());
+    options.insert("seed".to_owned(), plan.seed.into());
+    options
+}

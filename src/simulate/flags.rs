@@ -1,0 +1,97 @@
+//! What a reader of a forecast should know before trusting it.
+
+/// A remark on one row of the forecasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Flag {
+    /// The vehicle has no record on or before the as-of day: all it does is its cohort's mean.
+    NoRecords,
+    /// Fewer than [`SHORT_WEEKS`] weeks of records: its future is its cohort's mean.
+    ShortHistory,
+    /// Less than a year of records: seasons it has not seen are its cohort's, at the vehicle's own pace.
+    SeasonsFromCohort,
+    /// More than one week in [`GAP_SHARE`] between first and last record has none: its cohort's mean, at the
+    /// vehicle's own pace, stands there.
+    GapsFromCohort,
+    /// No record in the last [`STALE_DAYS`] days: the clocks have stood still since.
+    NoRecentRecords,
+    /// The records begin later than the part: its use before is estimated from its mean since.
+    EarlierUseEstimated,
+    /// Neither a replacement nor a sale or build date: the clock runs since the first record.
+    StartUnknown,
+    /// The zone's records hold no block of some season: others stand in for it.
+    SeasonNotOnRecord,
+    /// The horizon is longer than the zone's records: futures repeat blocks.
+    HorizonBeyondRecords,
+    /// A later replacement of the component does not say at which of the model's positions.
+    ReplacementNotPlaced,
+    /// Only the histories know this vehicle: no attributes and no events.
+    UnlistedVehicle,
+}
+
+/// Below this many weeks of records a vehicle has no pace of its own.
+pub const SHORT_WEEKS: u32 = 8;
+/// Weeks of a year of records.
+pub const YEAR_WEEKS: u32 = 52;
+/// One week in so many may be missing.
+pub const GAP_SHARE: u32 = 20;
+/// Days without records that are still ordinary.
+pub const STALE_DAYS: i32 = 31;
+
+/// All flags with their names, in the order in which a row names them.
+pub const NAMES: [(Flag, &str); 11] = [
+    (Flag::NoRecords, "no_records"),
+    (Flag::ShortHistory, "short_history"),
+    (Flag::SeasonsFromCohort, "seasons_from_cohort"),
+    (Flag::GapsFromCohort, "gaps_from_cohort"),
+    (Flag::NoRecentRecords, "no_recent_records"),
+    (Flag::EarlierUseEstimated, "earlier_use_estimated"),
+    (Flag::StartUnknown, "start_unknown"),
+    (Flag::SeasonNotOnRecord, "season_not_on_record"),
+    (Flag::HorizonBeyondRecords, "horizon_beyond_records"),
+    (Flag::ReplacementNotPlaced, "replacement_not_placed"),
+    (Flag::UnlistedVehicle, "unlisted_vehicle"),
+];
+
+/// The flags of one row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags(u16);
+
+impl Flags {
+    pub fn raise(&mut self, flag: Flag, condition: bool) {
+        self.0 |= u16::from(condition) << flag as u8;
+    }
+
+    pub fn has(self, flag: Flag) -> bool {
+        self.0 >> flag as u8 & 1 == 1
+    }
+}
+
+impl std::fmt::Display for Flags {
+    /// Names joined by commas; nothing if there are none.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut separator = "";
+        for (_, name) in NAMES.iter().filter(|(flag, _)| self.has(*flag)) {
+            write!(f, "{separator}{name}")?;
+            separator = ",";
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stand_in_order() {
+        let mut flags = Flags::default();
+        flags.raise(Flag::UnlistedVehicle, true);
+        flags.raise(Flag::ShortHistory, true);
+        flags.raise(Flag::NoRecords, false);
+        assert_eq!(flags.to_string(), "short_history,unlisted_vehicle");
+        for (index, (flag, _)) in NAMES.iter().enumerate() {
+            assert_eq!(*flag as usize, index);
+        }
+    }
+}

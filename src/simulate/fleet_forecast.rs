@@ -1,0 +1,278 @@
+//! The table `fleet_forecast`: how many parts of a group fail in a window, with honest width.
+//!
+//! Given a path, parts fail independently and the count follows the law of [`super::count_law`]; over paths it is
+//! their mixture, so weather that hits many at once widens it. Windows are the weeks to come, and from today to each
+//! mark (30, 60, 90 days, 13 weeks, the alerts' horizons).
+//!
+//! The count's variance has three parts that add up: *chance* is the mean over paths of the law's own variance;
+//! *weather* and *parameters* divide the variance of the law's mean between paths. Where no parameter is drawn all of
+//! it is weather; else two paths share each weather, what differs within a pair is parameters (and what they do to
+//! weather's effect), and what differs between pairs beyond that is weather.
+//!
+//! | column | type | meaning |
+//! |---|---|---|
+//! | group_by, group | Utf8 (group: null) | attribute and value; `fleet` and null for all vehicles together |
+//! | failure_mode | Utf8 | id of the failure mode |
+//! | window | Utf8 | `week` or `to_date` |
+//! | from_day, to_day | Date32 (Int32) | both included |
+//! | counts | Utf8 | `failures`: first failures of the parts in service today |
+//! | expected | Float64 | of the count |
+//! | p05, p50, p95 | Int64 | quantiles of the count |
+//! | variance | Float64 | of the count |
+//! | share_weather, share_parameters, share_chance | Float64 | of the variance; they add to 1 |
+
+use std::sync::Arc;
+
+use arrow::array::{Float64Array, Int64Array, RecordBatch};
+use rayon::prelude::*;
+
+use super::count_law::{CountLaw, Moments, quantile};
+use super::parameters::PATHS_PER_WEATHER;
+use super::table::{self, Columns};
+use super::weeks::{DAYS_PER_WEEK, WeekAxis};
+use crate::backend::survival::{GROUP_BITS, Mark, PathPlan, SurvivalSums};
+use crate::fleet::writer::WriteError;
+
+pub const SORT_COLUMNS: [&str; 6] = ["group_by", "group", "failure_mode", "window", "from_day", "to_day"];
+/// Rows of one record batch.
+const BATCH_ROWS: usize = 1 << 14;
+
+/// Vehicles counted together: cells of the survival sums.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    pub group_by: String,
+    /// `None`: vehicles without a value, or all.
+    pub value: Option<String>,
+    pub cells: Vec<u32>,
+}
+
+/// A stretch of the future.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Window {
+    pub name: &'static str,
+    /// Calendar days, both included.
+    pub days: (i32, i32),
+    pub column: usize,
+}
+
+/// One row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CountForecast {
+    pub group: usize,
+    pub mode: usize,
+    pub window: Window,
+    pub expected: f64,
+    /// At 5, 50 and 95 %.
+    pub quantiles: [i64; 3],
+    pub variance: Variance,
+}
+
+/// Where a count's variance comes from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Variance {
+    pub weather: f64,
+    pub parameters: f64,
+    pub chance: f64,
+}
+
+/// The levels of [`CountForecast::quantiles`].
+pub const LEVELS: [f64; 3] = [0.05, 0.5, 0.95];
+
+/// All windows of a plan in the order of the table.
+pub fn windows(plan: &PathPlan, as_of_day: i32) -> Vec<Window> {
+    let mark_days = |mark: &Mark| (mark.week as i32) * DAYS_PER_WEEK + mark.sevenths as i32;
+    let marks = plan.marks.iter().enumerate().map(|(at, mark)| Window {
+        name: "to_date",
+        days: (as_of_day + 1, as_of_day + mark_days(mark)),
+        column: plan.weeks + at,
+    });
+    let weeks = (0..plan.weeks).map(|week| Window {
+        name: "week",
+        days: (as_of_day + 1 + week as i32 * DAYS_PER_WEEK, as_of_day + (week as i32 + 1) * DAYS_PER_WEEK),
+        column: week,
+    });
+    let mut windows: Vec<Window> = marks.chain(weeks).collect();
+    windows.sort_unstable();
+    windows
+}
+
+/// What is known on each path of a count: sums over a group's cells.
+pub fn moments(sums: &SurvivalSums, plan: &PathPlan, modes: usize, cells: &[u32], mode: usize, column: usize) -> Vec<Moments> {
+    let scale = (1_u64 << GROUP_BITS) as f64;
+    (0..plan.paths)
+        .map(|path| {
+            let at = |cell: u32| ((cell as usize * modes + mode) * plan.columns() + column) * plan.paths + path;
+            let total = |of: &[u64]| cells.iter().map(|&cell| u128::from(of[at(cell)])).sum::<u128>() as f64 / scale;
+            Moments { mean: total(&sums.failures_q40), squares: total(&sums.squares_q40) }
+        })
+        .collect()
+}
+
+/// The rows of all groups and modes, on the current rayon pool.
+pub fn rows(
+    sums: &SurvivalSums,
+    plan: &PathPlan,
+    modes: usize,
+    groups: &[Group],
+    as_of_day: i32,
+    parameters_drawn: bool,
+) -> Vec<CountForecast> {
+    let windows = windows(plan, as_of_day);
+    (0..groups.len() * modes)
+        .into_par_iter()
+        .flat_map_iter(|at| {
+            let (group, mode) = (at / modes, at % modes);
+            let windows = &windows;
+            windows.iter().map(move |&window| {
+                let moments = moments(sums, plan, modes, &groups[group].cells, mode, window.column);
+                let laws: Vec<CountLaw> = moments.iter().map(|&moments| CountLaw::of(moments)).collect();
+                CountForecast {
+                    group,
+                    mode,
+                    window,
+                    expected: mean(moments.iter().map(|one| one.mean)),
+                    quantiles: LEVELS.map(|level| quantile(&laws, level)),
+                    variance: Variance::of(&moments, parameters_drawn),
+                }
+            })
+        })
+        .collect()
+}
+
+fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
+    let count = values.len().max(1) as f64;
+    values.sum::<f64>() / count
+}
+
+impl Variance {
+    /// Divides the variance of a count over paths.
+    pub fn of(paths: &[Moments], parameters_drawn: bool) -> Self {
+        let chance = mean(paths.iter().map(|one| one.variance()));
+        let means: Vec<f64> = paths.iter().map(|one| one.mean).collect();
+        if !parameters_drawn {
+            return Self { weather: sample_variance(&means), parameters: 0.0, chance };
+        }
+        let pairs: Vec<&[f64]> = means.chunks_exact(PATHS_PER_WEATHER).collect();
+        let parameters = mean(pairs.iter().map(|pair| sample_variance(pair)));
+        let of_pairs: Vec<f64> = pairs.iter().map(|pair| mean(pair.iter().copied())).collect();
+        let between = sample_variance(&of_pairs);
+        Self { weather: (between - parameters / PATHS_PER_WEATHER as f64).max(0.0), parameters, chance }
+    }
+
+    pub fn total(self) -> f64 {
+        self.weather + self.parameters + self.chance
+    }
+
+    /// Weather, parameters, chance; all chance where nothing varies.
+    pub fn shares(self) -> [f64; 3] {
+        let total = self.total();
+        if total > 0.0 { [self.weather, self.parameters, self.chance].map(|one| one / total) } else { [0.0, 0.0, 1.0] }
+    }
+}
+
+fn sample_variance(values: &[f64]) -> f64 {
+    if values.len() < 2 {
+        return 0.0;
+    }
+    let centre = mean(values.iter().copied());
+    values.iter().map(|value| (value - centre) * (value - centre)).sum::<f64>() / (values.len() - 1) as f64
+}
+
+/// The table of some rows.
+pub fn batches<'r>(
+    rows: &'r [CountForecast],
+    groups: &'r [Group],
+    mode_ids: &'r [String],
+    axis: WeekAxis,
+) -> impl Iterator<Item = Result<RecordBatch, WriteError>> + 'r {
+    (0..rows.len().max(1)).step_by(BATCH_ROWS).map(move |from| {
+        let rows = &rows[from..rows.len().min(from + BATCH_ROWS)];
+        let mut columns = Columns::new();
+        let keys = rows.iter().map(|row| (row.group, row.mode, row.window)).collect::<Vec<_>>();
+        add_keys(&mut columns, &keys, groups, mode_ids, axis);
+        columns.add("counts", false, table::texts(rows.iter().map(|_| Some("failures"))));
+        let numbers =
+            |of: &dyn Fn(&CountForecast) -> f64| Arc::new(Float64Array::from_iter_values(rows.iter().map(of)));
+        columns.add("expected", false, numbers(&|row| row.expected) as arrow::array::ArrayRef);
+        for (at, name) in ["p05", "p50", "p95"].into_iter().enumerate() {
+            let counts = Int64Array::from_iter_values(rows.iter().map(|row| row.quantiles[at]));
+            columns.add(name, false, Arc::new(counts) as arrow::array::ArrayRef);
+        }
+        columns.add("variance", false, numbers(&|row| row.variance.total()) as arrow::array::ArrayRef);
+        for (at, name) in ["share_weather", "share_parameters", "share_chance"].into_iter().enumerate() {
+            columns.add(name, false, numbers(&|row| row.variance.shares()[at]) as arrow::array::ArrayRef);
+        }
+        columns.batch()
+    })
+}
+
+/// The columns that say which count a row is about.
+pub fn add_keys(
+    columns: &mut Columns,
+    keys: &[(usize, usize, Window)],
+    groups: &[Group],
+    mode_ids: &[String],
+    axis: WeekAxis,
+) {
+    columns.add("group_by", false, table::texts(keys.iter().map(|key| Some(groups[key.0].group_by.as_str()))));
+    columns.add("group", true, table::texts(keys.iter().map(|key| groups[key.0].value.as_deref())));
+    columns.add("failure_mode", false, table::texts(keys.iter().map(|key| Some(mode_ids[key.1].as_str()))));
+    columns.add("window", false, table::texts(keys.iter().map(|key| Some(key.2.name))));
+    let days = |of: &dyn Fn(Window) -> i32| {
+        table::days(axis.axis, keys.iter().map(|key| Some(axis.axis_day(of(key.2)))).collect())
+    };
+    columns.add("from_day", false, days(&|window| window.days.0));
+    columns.add("to_day", false, days(&|window| window.days.1));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(mean: f64, squares: f64) -> Moments {
+        Moments { mean, squares }
+    }
+
+    #[test]
+    fn shares_add_to_one_and_find_their_cause() {
+        let weather: Vec<Moments> = (0..64).map(|at| path(10.0 + 4.0 * f64::from(at % 2), 0.5)).collect();
+        let variance = Variance::of(&weather, false);
+        assert!((variance.shares().iter().sum::<f64>() - 1.0).abs() < 1e-15);
+        assert!((variance.weather - 4.0 * 64.0 / 63.0).abs() < 1e-12 && variance.parameters == 0.0);
+        assert!((variance.chance - 11.5).abs() < 1e-12);
+        // The same means, paired so that weather agrees and parameters differ.
+        let variance = Variance::of(&weather, true);
+        assert!(variance.weather < 1e-12 && (variance.parameters - 8.0).abs() < 1e-12);
+        let pairs: Vec<Moments> = (0..64).map(|at| path(10.0 + 4.0 * f64::from(at / 2 % 2), 0.5)).collect();
+        let variance = Variance::of(&pairs, true);
+        assert!(variance.parameters == 0.0 && (variance.weather - 4.0 * 32.0 / 31.0).abs() < 1e-12);
+        assert!((variance.shares().iter().sum::<f64>() - 1.0).abs() < 1e-15);
+    }
+
+    #[test]
+    fn nothing_to_vary_and_a_single_path_are_all_chance() {
+        assert_eq!(Variance::of(&[path(0.0, 0.0); 5], false).shares(), [0.0, 0.0, 1.0]);
+        assert_eq!(Variance::of(&[path(3.0, 1.0)], false).shares(), [0.0, 0.0, 1.0]);
+        assert_eq!(Variance::of(&[path(3.0, 1.0)], true).shares(), [0.0, 0.0, 1.0]);
+        assert_eq!(Variance::of(&[], true).shares(), [0.0, 0.0, 1.0]);
+    }
+
+    #[test]
+    fn windows_stand_in_the_order_of_the_table() {
+        let marks = vec![Mark { week: 1, sevenths: 2 }, Mark { week: 2, sevenths: 0 }];
+        let plan = PathPlan { weeks: 3, marks, ..PathPlan::default() };
+        let windows = windows(&plan, 100);
+        let days: Vec<(&str, (i32, i32), usize)> =
+            windows.iter().map(|window| (window.name, window.days, window.column)).collect();
+        assert_eq!(
+            days,
+            [
+                ("to_date", (101, 109), 3),
+                ("to_date", (101, 114), 4),
+                ("week", (101, 107), 0),
+                ("week", (108, 114), 1),
+                ("week", (115, 121), 2)
+            ]
+        );
+    }
+}

@@ -1,0 +1,24 @@
+//! The fleet's futures: who fails when, how many where, and whom to warn.
+//!
+//! The order of work: [`whole`] collects whole vehicles from a scan; [`profile`] sums what each used up in every
+//! calendar week ([`weeks`]) with the damage kernel; a first pass adds vehicles up to [`cohort`]s, from whose records
+//! [`paths`] draws futures; a second fills the gaps of each vehicle ([`future`]) and has the survival kernel follow
+//! every part along every path ([`survive`]). [`forecast`] makes the rows of the parts, [`fleet_forecast`] counts of
+//! groups by [`count_law`], [`alerts`] the list of whom to warn. [`scenario`] changes the future and nothing else.
+
+pub mod alerts;
+pub mod cohort;
+pub mod count_law;
+pub mod error;
+pub mod flags;
+pub mod fleet_forecast;
+pub mod forecast;
+pub mod future;
+pub mod parameters;
+pub mod paths;
+pub mod profile;
+pub mod scenario;
+pub mod survive;
+pub mod table;
+pub mod weeks;
+pub mod whole;

@@ -1,0 +1,379 @@
+//! From a batch of whole vehicles to forecasts: profiles, gaps filled, parts along all paths.
+//!
+//! A batch is worked on by one thread at a time; several batches run at once. What a batch leaves behind is one
+//! compact row a part ([`PartForecast`]) and the survival backend's sums over groups, which commute: results depend
+//! neither on the cut into batches nor on the order of threads.
+//!
+//! Units: clocks and increments in Q48 lives, chances in Q48 summed over paths, lives left in tenths of a day.
+
+use std::sync::{Mutex, PoisonError, RwLock};
+
+use super::cohort::Cohorts;
+use super::flags::{Flag, Flags, STALE_DAYS};
+use super::future::{Coverage, fill};
+use super::profile::{BatchSlots, Calendar, Kernel, OpenDamage, Profiles};
+use super::weeks::DAYS_PER_WEEK;
+use crate::backend::BackendError;
+use crate::backend::survival::{PART_BITS, PathPlan, SurvivalBackend, SurvivalBatch, SurvivalSums, pack_increments};
+use crate::fleet::chunk::Chunk;
+use crate::fleet::vehicles::Vehicles;
+use crate::score::flags::LATE_DAYS;
+use crate::score::parts::{Parts, ScoreRow};
+
+/// Days of the chances that every forecast names.
+pub const FORECAST_DAYS: [u32; 3] = [30, 60, 90];
+/// Chances at which the life left is named.
+pub const LIFE_LEVELS: [f64; 3] = [0.1, 0.5, 0.9];
+/// A life left beyond the horizon.
+pub const BEYOND: u32 = u32::MAX;
+
+/// What a survival run needs besides a kernel.
+#[derive(Debug)]
+pub struct World<'a> {
+    pub calendar: Calendar<'a>,
+    pub parts: &'a Parts,
+    pub vehicles: &'a Vehicles,
+    pub plan: &'a PathPlan,
+    /// Column of the plan for each of [`FORECAST_DAYS`]; `None`: beyond the horizon.
+    pub forecast_columns: [Option<usize>; 3],
+    /// Of each mode: column and level of its alert.
+    pub alerts: Vec<Option<(usize, f64)>>,
+    /// Group cell of each known vehicle, and of the others.
+    pub cell_of: Vec<u32>,
+    pub unlisted_cell: u32,
+    pub season_missing: Vec<bool>,
+    /// Whole weeks on record in the fleet.
+    pub weeks_on_record: usize,
+}
+
+/// One model's future: the model itself, or under a scenario.
+pub struct Side<'a> {
+    pub kernel: Kernel<'a>,
+    /// [`super::cohort::CohortSums::means_q48`] of this model.
+    pub means_q48: Vec<u64>,
+    pub open: &'a (dyn Fn() -> Result<Box<dyn SurvivalBackend>, BackendError> + Sync),
+    pub backend: RwLock<Box<dyn SurvivalBackend>>,
+}
+
+/// What is known of one part's future.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PartForecast {
+    /// Summed over paths, by [`FORECAST_DAYS`].
+    pub failed_q48: [Option<u64>; 3],
+    /// By [`LIFE_LEVELS`], in tenths of a day from today; [`BEYOND`] the horizon.
+    pub life_left_tenths: [u32; 3],
+    /// Chance within the mode's alert horizon, and when it reaches the alert's level.
+    pub alert_q48: Option<u64>,
+    pub alert_tenths: u32,
+    pub flags: Flags,
+}
+
+/// A vehicle whose parts stand in [`Forecasts::parts`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct VehicleForecast {
+    pub vehicle: u32,
+    pub km_per_day: Option<f64>,
+    /// Index of its first part; it has as many as [`Parts::rows`].
+    pub first: usize,
+}
+
+/// All rows so far, in the order in which batches were done.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Forecasts {
+    pub vehicles: Vec<VehicleForecast>,
+    pub parts: Vec<PartForecast>,
+    /// Vehicles that left service and have no future.
+    pub retired: u64,
+}
+
+/// Takes batches and gathers what comes of them.
+pub struct Survivor<'a> {
+    pub world: World<'a>,
+    /// The model, and after it the scenario, if there is one.
+    pub sides: Vec<Side<'a>>,
+    pub open_damage: &'a OpenDamage<'a>,
+    pub done: Mutex<Forecasts>,
+}
+
+impl Side<'_> {
+    /// Forgets the sums.
+    pub fn restart(&self) -> Result<(), BackendError> {
+        *self.backend.write().unwrap_or_else(PoisonError::into_inner) = (self.open)()?;
+        Ok(())
+    }
+
+    /// What did the work.
+    pub fn description(&self) -> String {
+        self.backend.read().unwrap_or_else(PoisonError::into_inner).description()
+    }
+
+    /// Hands out the sums.
+    pub fn finish(self) -> Result<SurvivalSums, BackendError> {
+        self.backend.into_inner().unwrap_or_else(PoisonError::into_inner).finish()
+    }
+}
+
+impl Survivor<'_> {
+    /// Forecasts the vehicles of a batch.
+    pub fn take(&self, chunk: &Chunk) -> Result<(), BackendError> {
+        self.follow(&BatchSlots::new(chunk, &self.world.calendar), chunk)
+    }
+
+    /// Forecasts known vehicles that have no record.
+    pub fn take_without_records(&self, vehicles: &[u32]) -> Result<(), BackendError> {
+        self.follow(&BatchSlots::without_records(vehicles, &self.world.calendar), &Chunk::default())
+    }
+
+    /// Forgets everything.
+    pub fn restart(&self) -> Result<(), BackendError> {
+        *self.done.lock().unwrap_or_else(PoisonError::into_inner) = Forecasts::default();
+        self.sides.iter().try_for_each(Side::restart)
+    }
+
+    fn follow(&self, batch: &BatchSlots, chunk: &Chunk) -> Result<(), BackendError> {
+        let world = &self.world;
+        let retired = |vehicle: u32| {
+            let end = world.vehicles.end_day.get(vehicle as usize).copied().flatten();
+            end.is_some_and(|day| world.calendar.axis.calendar_day(day) <= world.calendar.as_of_day)
+        };
+        let alive: Vec<usize> = (0..batch.vehicles.len()).filter(|&at| !retired(batch.vehicles[at].vehicle)).collect();
+        let mut own = Forecasts { retired: (batch.vehicles.len() - alive.len()) as u64, ..Forecasts::default() };
+        // Clocks are the past's, so they come from the model as it is.
+        let Some(first) = self.sides.first() else { return Ok(()) };
+        let past = batch.sum(chunk, &first.kernel, &world.calendar, self.open_damage)?;
+        for (number, side) in self.sides.iter().enumerate() {
+            let changed = match number {
+                0 => None,
+                _ => Some(batch.sum(chunk, &side.kernel, &world.calendar, self.open_damage)?),
+            };
+            let futures = Futures::new(batch, changed.as_ref().unwrap_or(&past), &alive, side, world);
+            let rows = futures.parts(batch, &past, &alive, first, side, world)?;
+            if number == 0 {
+                own.parts = rows;
+            }
+        }
+        let rows = world.parts.rows.len();
+        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        let base = done.parts.len();
+        done.vehicles.extend(alive.iter().enumerate().map(|(place, &at)| VehicleForecast {
+            vehicle: batch.vehicles[at].vehicle,
+            km_per_day: batch.vehicles[at].km_per_day,
+            first: base + place * rows,
+        }));
+        done.parts.append(&mut own.parts);
+        done.retired += own.retired;
+        Ok(())
+    }
+}
+
+/// The filled weeks of the vehicles of a batch that are in service.
+struct Futures {
+    /// `[(vehicle * mechanisms + mechanism) * weeks + week]`.
+    increments_q48: Vec<u64>,
+    coverage: Vec<Coverage>,
+}
+
+impl Futures {
+    fn new(batch: &BatchSlots, profiles: &Profiles, alive: &[usize], side: &Side, world: &World) -> Self {
+        let weeks = world.calendar.weeks;
+        let mechanisms = side.kernel.model.mechanisms.len();
+        let mut futures = Self {
+            increments_q48: Vec::with_capacity(alive.len() * mechanisms * weeks),
+            coverage: Vec::with_capacity(alive.len()),
+        };
+        for &at in alive {
+            let covered = &batch.covered[at * weeks..(at + 1) * weeks];
+            let coverage = Coverage::of(covered);
+            let cohort = side.kernel.cohorts.of(batch.vehicles[at].vehicle);
+            for mechanism in 0..mechanisms {
+                let own = &profiles.increments_q48[(at * mechanisms + mechanism) * weeks..][..weeks];
+                let means = &side.means_q48[(cohort * mechanisms + mechanism) * weeks..][..weeks];
+                let from = futures.increments_q48.len();
+                futures.increments_q48.extend_from_slice(own);
+                fill(covered, coverage.weeks, &mut futures.increments_q48[from..], means);
+            }
+            futures.coverage.push(coverage);
+        }
+        futures
+    }
+
+    /// Follows the parts of all modes; rows in the order of vehicles, then of [`Parts::rows`].
+    fn parts(
+        &self,
+        batch: &BatchSlots,
+        past: &Profiles,
+        alive: &[usize],
+        first: &Side,
+        side: &Side,
+        world: &World,
+    ) -> Result<Vec<PartForecast>, BackendError> {
+        let model = side.kernel.model;
+        let (weeks, columns) = (world.calendar.weeks, world.plan.columns());
+        let templates = &world.parts.rows;
+        let zones: Vec<u32> = alive.iter().map(|&at| zone_of(side.kernel.cohorts, batch.vehicles[at].vehicle)).collect();
+        let empty = PartForecast {
+            failed_q48: [None; 3],
+            life_left_tenths: [BEYOND; 3],
+            alert_q48: None,
+            alert_tenths: BEYOND,
+            flags: Flags::default(),
+        };
+        let mut rows = vec![empty; alive.len() * templates.len()];
+        for (mode, law) in model.modes.iter().enumerate() {
+            let own: Vec<usize> = (0..templates.len()).filter(|&row| templates[row].mode == mode).collect();
+            let mechanisms = law.mechanisms.len();
+            let mut packed = vec![0_u32; alive.len() * mechanisms * weeks];
+            let mut shifts = vec![0_u8; alive.len() * mechanisms];
+            for place in 0..alive.len() {
+                for (lane, mechanism) in law.mechanisms.clone().enumerate() {
+                    let from = &self.increments_q48[(place * model.mechanisms.len() + mechanism) * weeks..][..weeks];
+                    let to = place * mechanisms + lane;
+                    shifts[to] = pack_increments(from, world.plan.weeks, &mut packed[to * weeks..][..weeks]);
+                }
+            }
+            let parts = alive.len() * own.len();
+            let (mut group, mut profile) = (Vec::with_capacity(parts), Vec::with_capacity(parts));
+            let mut clocks = Vec::with_capacity(parts * mechanisms);
+            for (place, &at) in alive.iter().enumerate() {
+                let vehicle = batch.vehicles[at].vehicle;
+                let cell = world.cell_of.get(vehicle as usize).copied().unwrap_or(world.unlisted_cell);
+                for &row in &own {
+                    group.push(cell);
+                    profile.push(place as u32);
+                    let mut flags = self.flags(place, batch, at, &zones, world);
+                    for mechanism in law.mechanisms.clone() {
+                        let clock =
+                            clock_q48(batch, past, at, mechanism, &templates[row], first, world, &mut flags);
+                        clocks.push(clock.min(i64::MAX as u64));
+                    }
+                    rows[place * templates.len() + row].flags = flags;
+                }
+            }
+            let mut failed = vec![0_u64; parts * columns];
+            let batch = SurvivalBatch {
+                mode,
+                group: &group,
+                profile: &profile,
+                clocks_q48: &clocks,
+                zone: &zones,
+                increments: &packed,
+                shifts: &shifts,
+            };
+            side.backend.read().unwrap_or_else(PoisonError::into_inner).push(&batch, &mut failed)?;
+            for (part, failed) in failed.chunks(columns.max(1)).enumerate() {
+                let row = &mut rows[part / own.len() * templates.len() + own[part % own.len()]];
+                row.fill_in(failed, world, world.alerts[mode]);
+            }
+        }
+        Ok(rows)
+    }
+
+    fn flags(&self, place: usize, batch: &BatchSlots, at: usize, zones: &[u32], world: &World) -> Flags {
+        let one = &batch.vehicles[at];
+        let mut flags = Flags::default();
+        let stale = one.records > 0 && world.calendar.as_of_day - one.days.1 > STALE_DAYS;
+        flags.raise(Flag::NoRecords, one.records == 0);
+        if one.records > 0 {
+            self.coverage[place].raise(&mut flags, world.plan.weeks);
+        }
+        flags.raise(Flag::NoRecentRecords, stale);
+        flags.raise(Flag::SeasonNotOnRecord, world.season_missing[zones[place] as usize]);
+        flags.raise(Flag::HorizonBeyondRecords, world.plan.weeks > world.weeks_on_record);
+        flags.raise(Flag::UnlistedVehicle, one.vehicle as usize >= world.vehicles.known);
+        flags
+    }
+}
+
+fn zone_of(cohorts: &Cohorts, vehicle: u32) -> u32 {
+    cohorts.zone_of[cohorts.of(vehicle)]
+}
+
+/// A part's clock today. What it used up before the first record is estimated from its mean since, or where there is
+/// no record at all, from its cohort's mean.
+#[expect(clippy::too_many_arguments, reason = "one part of one vehicle in one world")]
+fn clock_q48(
+    batch: &BatchSlots,
+    past: &Profiles,
+    at: usize,
+    mechanism: usize,
+    row: &ScoreRow,
+    side: &Side,
+    world: &World,
+    flags: &mut Flags,
+) -> u64 {
+    let one = &batch.vehicles[at];
+    let calendar = &world.calendar;
+    let dated = |days: &[Option<i32>]| days.get(one.vehicle as usize).copied().flatten();
+    let start = calendar.starts.day(one.vehicle as usize, row.part);
+    flags.raise(Flag::ReplacementNotPlaced, calendar.starts.is_doubtful(one.vehicle as usize, row.part));
+    let in_service = start.or(dated(&world.vehicles.sale_day)).or(dated(&world.vehicles.build_day));
+    flags.raise(Flag::StartUnknown, in_service.is_none());
+    let in_service = in_service.map(|day| calendar.axis.calendar_day(day));
+    let (first, last) = one.days;
+    if one.records == 0 {
+        let Some(days) = in_service.map(|day| calendar.as_of_day.saturating_sub(day)).filter(|&days| days > 0) else {
+            return 0;
+        };
+        flags.raise(Flag::EarlierUseEstimated, true);
+        let cohort = side.kernel.cohorts.of(one.vehicle);
+        let mechanisms = side.kernel.model.mechanisms.len();
+        let weeks = &side.means_q48[(cohort * mechanisms + mechanism) * calendar.weeks..][..calendar.weeks];
+        let sum: u128 = weeks.iter().map(|&week| u128::from(week)).sum();
+        let on_record = weeks.len().max(1) as u128 * DAYS_PER_WEEK as u128;
+        return (sum * u128::from(days.unsigned_abs()) / on_record) as u64;
+    }
+    let clock = batch.clock_q48(past, at, mechanism, start, calendar);
+    match in_service {
+        Some(day) if first > day.saturating_add(LATE_DAYS) => {
+            flags.raise(Flag::EarlierUseEstimated, true);
+            let missing = u128::from((i64::from(first) - i64::from(day) - 1).unsigned_abs());
+            let observed = u128::from((i64::from(last) - i64::from(first) + 1).unsigned_abs());
+            let earlier = u128::from(clock) * missing / observed.max(1);
+            clock.saturating_add(u64::try_from(earlier).unwrap_or(u64::MAX))
+        }
+        _ => clock,
+    }
+}
+
+impl PartForecast {
+    /// From the chances of the columns, summed over paths.
+    fn fill_in(&mut self, failed_q48: &[u64], world: &World, alert: Option<(usize, f64)>) {
+        let weeks = &failed_q48[..world.plan.weeks];
+        let paths = world.plan.paths as u64;
+        let reaches = |level: f64| {
+            let level = (level * paths as f64 * (1_u64 << PART_BITS) as f64) as u64;
+            tenths_until(weeks, level)
+        };
+        self.failed_q48 = world.forecast_columns.map(|column| column.map(|column| failed_q48[column]));
+        self.life_left_tenths = LIFE_LEVELS.map(reaches);
+        if let Some((column, level)) = alert {
+            self.alert_q48 = Some(failed_q48[column]);
+            self.alert_tenths = reaches(level);
+        }
+    }
+}
+
+/// Tenths of a day until a sum over paths that rises from week to week reaches a level.
+fn tenths_until(weeks: &[u64], level: u64) -> u32 {
+    const TENTHS_PER_WEEK: u128 = 10 * DAYS_PER_WEEK as u128;
+    let week = weeks.partition_point(|&failed| failed < level);
+    let Some(&reached) = weeks.get(week) else { return BEYOND };
+    let before = if week > 0 { weeks[week - 1] } else { 0 };
+    let inside = TENTHS_PER_WEEK * u128::from(level.saturating_sub(before)) / u128::from(reached - before).max(1);
+    (week as u128 * TENTHS_PER_WEEK + inside.min(TENTHS_PER_WEEK)) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_reached_within_their_week() {
+        let weeks = [0, 10, 10, 30];
+        assert_eq!(tenths_until(&weeks, 5), 70 + 35);
+        assert_eq!(tenths_until(&weeks, 10), 140);
+        assert_eq!(tenths_until(&weeks, 20), 210 + 35);
+        assert_eq!(tenths_until(&weeks, 31), BEYOND);
+        assert_eq!(tenths_until(&[], 1), BEYOND);
+    }
+}
