@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::account;
 use super::args::{ComputeArgs, DataArgs, HostArgs, ModelArgs};
 use super::console::Console;
 use super::exit::{CliError, Exit};
@@ -9,7 +10,6 @@ use super::progress::with_progress;
 use super::score::choice;
 use super::table::{Table, count, seconds};
 use super::words::Word;
-use super::account;
 use crate::engine::{self, SimulatePlan, SimulateReport};
 use crate::simulate::survive::FORECAST_DAYS;
 
@@ -108,8 +108,7 @@ pub fn urgent(report: &SimulateReport, console: &Console) -> String {
     let chances = FORECAST_DAYS.map(|days| format!("{} {days} d", console.word(Word::Within)));
     let [first, second, third] = &chances;
     let words = [Word::Vehicle, Word::FailureMode, Word::Position].map(|word| console.word(word));
-    let mut table =
-        Table::new(&[words[0], words[1], words[2], first, second, third, console.word(Word::MedianDays)]);
+    let mut table = Table::new(&[words[0], words[1], words[2], first, second, third, console.word(Word::MedianDays)]);
     for part in &report.urgent {
         let [first, second, third] =
             part.chances.map(|chance| chance.map(|chance| format!("{:.1} %", 100.0 * chance)).unwrap_or_default());
@@ -130,8 +129,7 @@ pub fn urgent(report: &SimulateReport, console: &Console) -> String {
 pub fn counts(report: &SimulateReport, console: &Console) -> String {
     let days = report.counts.first().map_or(0, |count| count.days);
     let expected = format!("{} {days} d", console.word(Word::ExpectedWithin));
-    let headings =
-        [console.word(Word::Group), console.word(Word::FailureMode), &expected, "5 %", "95 %"];
+    let headings = [console.word(Word::Group), console.word(Word::FailureMode), &expected, "5 %", "95 %"];
     let mut table = Table::new(&headings);
     for one in &report.counts {
         table.row([

@@ -33,7 +33,7 @@ pub fn run(args: VerifyArgs, console: &Console) -> Result<Exit, CliError> {
 fn text(report: &VerifyReport, console: &Console) -> String {
     let headings = [Word::Run, Word::Device, Word::ContentHash, Word::Time].map(|word| console.word(word));
     let mut runs = Table::new(&headings);
-    for run in &report.runs {
+    for run in report.runs.iter().chain(&report.futures) {
         // Enough to tell two apart; the whole hash stands below.
         let hash: String = run.content_hash.chars().take(16).collect();
         runs.row([run.name.to_owned(), run.device.clone(), hash, seconds(run.seconds)]);
@@ -84,6 +84,7 @@ fn json(report: &VerifyReport) -> serde_json::Value {
     let runs: Vec<_> = report
         .runs
         .iter()
+        .chain(&report.futures)
         .map(|run| {
             json!({ "name": run.name, "device": run.device, "content_hash": run.content_hash, "seconds": run.seconds })
         })

@@ -18,6 +18,7 @@ pub mod simulate_plan;
 mod simulate_setup;
 mod simulate_tables;
 pub mod verify;
+mod verify_futures;
 mod verify_nights;
 pub mod write_scores;
 

@@ -22,6 +22,7 @@ use crate::model::survival::{SurvivalTables, laws};
 use crate::run::{Control, Event};
 use crate::score::parts::PartStarts;
 use crate::simulate::cohort::{CohortSums, Cohorts};
+use crate::simulate::earlier_use::RenewalDensity;
 use crate::simulate::error::SimulateError;
 use crate::simulate::parameters::{draw_of_paths, draws, weather_of_paths};
 use crate::simulate::paths::{DrawPlan, ZoneRecord, draw};
@@ -60,7 +61,9 @@ pub(super) fn run(
     let setup = Setup::new(plan, &prepared)?;
     let mut warnings = Vec::new();
     let results = match followed(plan, &prepared, &setup, &mut warnings, control) {
-        Err(EngineError::Backend(error)) if plan.fallback && plan.backend != Choice::Cpu && is_device_failure(&error) => {
+        Err(EngineError::Backend(error))
+            if plan.fallback && plan.backend != Choice::Cpu && is_device_failure(&error) =>
+        {
             let story = format!("{error}; starting over on the processor");
             control.emit(Event::Warning(story.clone()));
             warnings.push(story);
@@ -143,11 +146,8 @@ fn followed(
 
     let calendar = reader.calendar(&starts, as_of_day, MOST_SOURCE_WEEKS);
     let first = (seen.sums.iter()).filter_map(CohortSums::first_week).min().unwrap_or(MOST_SOURCE_WEEKS - 1);
-    let calendar = Calendar {
-        first_week: calendar.first_week + first as i32,
-        weeks: MOST_SOURCE_WEEKS - first,
-        ..calendar
-    };
+    let calendar =
+        Calendar { first_week: calendar.first_week + first as i32, weeks: MOST_SOURCE_WEEKS - first, ..calendar };
     seen.sums.iter_mut().for_each(|sums| sums.cut(first));
     let records: Vec<ZoneRecord> = (cohorts.zones.iter().enumerate())
         .map(|(zone, name)| {
@@ -192,11 +192,14 @@ fn followed(
         plan: &path_plan,
         forecast_columns: FORECAST_DAYS.map(column),
         alerts: (prepared.model.modes.iter())
-            .map(|mode| mode.alert.and_then(|alert| Some((column(libm::ceil(alert.horizon_days) as u32)?, alert.probability))))
+            .map(|mode| {
+                mode.alert.and_then(|alert| Some((column(libm::ceil(alert.horizon_days) as u32)?, alert.probability)))
+            })
             .collect(),
         cell_of: setup.cell_of.clone(),
         unlisted_cell: setup.unlisted_cell,
         season_missing: drawn.season_missing,
+        renewals: prepared.model.modes.iter().map(|mode| RenewalDensity::new(mode.weibull_shape)).collect(),
         weeks_on_record: calendar.weeks,
     };
     let sides = kernels()
@@ -209,7 +212,8 @@ fn followed(
         .collect::<Result<Vec<_>, BackendError>>()?;
     let survivor = Survivor { world, sides, open_damage: &open_damage, done: Mutex::new(Forecasts::default()) };
     control.emit(Event::Stage { name: "futures", total_rows: None });
-    let scan = reader.vehicles(as_of_day, &calendar, &|chunk| Ok(survivor.take(chunk)?), &|| Ok(survivor.restart()?))?;
+    let scan =
+        reader.vehicles(as_of_day, &calendar, &|chunk| Ok(survivor.take(chunk)?), &|| Ok(survivor.restart()?))?;
     let silent: Vec<u32> = (0..vehicles.known as u32).filter(|&vehicle| !seen.known[vehicle as usize]).collect();
     for vehicles in silent.chunks(SILENT_VEHICLES) {
         control.check()?;

@@ -146,12 +146,7 @@ fn week_axis(axis: TimeAxis, period: &Period) -> Result<WeekAxis, SimulateError>
     }
 }
 
-fn changed(
-    scenario: &Scenario,
-    spec: &Model,
-    schema: &Schema,
-    columns: &mut Columns,
-) -> Result<Changed, EngineError> {
+fn changed(scenario: &Scenario, spec: &Model, schema: &Schema, columns: &mut Columns) -> Result<Changed, EngineError> {
     let model = compile(&scenario.apply(spec)?, schema)?;
     let codes = recoded(scenario, &model, schema)?;
     let own = model.channels.iter().zip(codes).map(|(&channel, codes)| (columns.column(channel), codes)).collect();
@@ -223,8 +218,12 @@ fn groups(plan: &SimulatePlan, prepared: &Prepared) -> Result<(Vec<Group>, Vec<u
 /// The marks of a plan: 30, 60, 90 days, a quarter, and the alerts' horizons, as far as the horizon reaches.
 pub fn marks(model: &CompiledModel, horizon_weeks: usize) -> Vec<Mark> {
     let alerts = model.modes.iter().filter_map(|mode| mode.alert).map(|alert| libm::ceil(alert.horizon_days) as u32);
-    let mut marks: Vec<Mark> =
-        FORECAST_DAYS.into_iter().chain([QUARTER_DAYS]).chain(alerts).filter_map(|days| mark(days, horizon_weeks)).collect();
+    let mut marks: Vec<Mark> = FORECAST_DAYS
+        .into_iter()
+        .chain([QUARTER_DAYS])
+        .chain(alerts)
+        .filter_map(|days| mark(days, horizon_weeks))
+        .collect();
     marks.sort_unstable();
     marks.dedup();
     marks

@@ -53,21 +53,14 @@ pub fn written(
     let day = (setup.axis.axis, results.as_of_day);
     let rows = ForecastRows::new(model, &prepared.parts, &scan.ids, forecasts, paths.paths, day);
     let counts = match sums.first() {
-        Some(sums) => fleet_forecast::rows(
-            sums,
-            paths,
-            modes,
-            &setup.groups,
-            results.calendar_day,
-            results.parameters_drawn,
-        ),
+        Some(sums) => {
+            fleet_forecast::rows(sums, paths, modes, &setup.groups, results.calendar_day, results.parameters_drawn)
+        }
         None => Vec::new(),
     };
     let warned = alerts::alerts(&rows, setup.axis);
     let differences = match sums.as_slice() {
-        [base, changed] => {
-            scenario::differences((base, changed), paths, modes, &setup.groups, results.calendar_day)
-        }
+        [base, changed] => scenario::differences((base, changed), paths, modes, &setup.groups, results.calendar_day),
         _ => Vec::new(),
     };
 
@@ -88,7 +81,10 @@ pub fn written(
     ];
     if setup.changed.is_some() {
         let batches = scenario::batches(&differences, &setup.groups, &mode_ids, setup.axis);
-        hashes.push(("scenario_difference", tables.write("scenario_difference", &fleet_forecast::SORT_COLUMNS, batches)?));
+        hashes.push((
+            "scenario_difference",
+            tables.write("scenario_difference", &fleet_forecast::SORT_COLUMNS, batches)?,
+        ));
     }
     let mut whole = blake3::Hasher::new();
     for (name, hash) in &hashes {
@@ -210,9 +206,8 @@ fn urgent(rows: &ForecastRows) -> Vec<UrgentPart> {
 /// forecasts' windows that the horizon holds.
 fn largest(counts: &[CountForecast], setup: &Setup, mode_ids: &[String], today: i32) -> Vec<ExpectedCount> {
     let by_value = setup.groups.iter().any(|group| group.value.is_some());
-    let asked = |row: &&CountForecast| {
-        row.window.name == "to_date" && setup.groups[row.group].value.is_some() == by_value
-    };
+    let asked =
+        |row: &&CountForecast| row.window.name == "to_date" && setup.groups[row.group].value.is_some() == by_value;
     let days = |row: &CountForecast| row.window.days.1 - today;
     let usual = |days: i32| FORECAST_DAYS.iter().any(|&usual| usual as i32 == days);
     let longest = counts.iter().filter(asked).map(days).filter(|&days| usual(days)).max();

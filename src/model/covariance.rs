@@ -49,7 +49,8 @@ pub fn cholesky(matrix: &[Vec<f64>]) -> Option<Vec<Vec<f64>>> {
         factor.push(own);
     }
     // A pivot of zero must not hide a covariance that it cannot carry.
-    let carried = |row: usize, column: usize| -> f64 { factor[row].iter().zip(&factor[column]).map(|(a, b)| a * b).sum() };
+    let carried =
+        |row: usize, column: usize| -> f64 { factor[row].iter().zip(&factor[column]).map(|(a, b)| a * b).sum() };
     let fits = |row: usize, column: usize| {
         let scale = libm::sqrt(matrix[row][row] * matrix[column][column]);
         (carried(row, column) - matrix[row][column]).abs() <= 1e-9 * scale.max(f64::MIN_POSITIVE)

@@ -125,15 +125,13 @@ mod tests {
             ("[[change]]\nchannel = \"a\"\nmultiply = -1.0\n", "not above zero"),
             ("[[change]]\nchannel = \"a\"\nad = 1.0\n", "did you mean \"add\""),
             ("[[change]]\nadd = 1.0\n", "missing"),
-            (
-                "[[change]]\nchannel = \"a\"\nadd = 1.0\n[[change]]\nchannel = \"a\"\nadd = 2.0\n",
-                "changed twice",
-            ),
+            ("[[change]]\nchannel = \"a\"\nadd = 1.0\n[[change]]\nchannel = \"a\"\nadd = 2.0\n", "changed twice"),
         ] {
             let error = scenario(text).unwrap_err().to_string();
             assert!(error.contains(problem) && error.contains("warm.toml:"), "{error}");
         }
-        let both = scenario("[scenario]\nname = \"w\"\n[[change]]\nchannel = \"a\"\nmultiply = 1.1\nadd = 2\n").unwrap();
+        let both =
+            scenario("[scenario]\nname = \"w\"\n[[change]]\nchannel = \"a\"\nmultiply = 1.1\nadd = 2\n").unwrap();
         assert_eq!((both.changes[0].multiply, both.changes[0].add, both.name.as_str()), (1.1, 2.0, "w"));
     }
 }

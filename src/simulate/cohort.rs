@@ -55,8 +55,7 @@ impl Cohorts {
         let mut index: BTreeMap<(u32, Vec<u32>), u32> = BTreeMap::new();
         let mut keys = Vec::with_capacity(vehicles.known);
         for vehicle in 0..vehicles.known {
-            let codes: Vec<u32> =
-                asked.iter().map(|one| one.code.get(vehicle).copied().unwrap_or(NO_VALUE)).collect();
+            let codes: Vec<u32> = asked.iter().map(|one| one.code.get(vehicle).copied().unwrap_or(NO_VALUE)).collect();
             let masks = known.entry(codes).or_insert_with(|| masks_of(Some(vehicle))).clone();
             let key = (zone_code(vehicle), masks);
             index.entry(key.clone()).or_insert(0);
@@ -168,7 +167,8 @@ impl CohortSums {
 
     /// The mean week of each cohort, with whatever stands in: as long as [`Self::increments_q48`].
     pub fn means_q48(&self, cohorts: &Cohorts) -> Vec<u64> {
-        let alike = |cohort: usize| (0..cohorts.len()).filter(move |&other| cohorts.masks[other] == cohorts.masks[cohort]);
+        let alike =
+            |cohort: usize| (0..cohorts.len()).filter(move |&other| cohorts.masks[other] == cohorts.masks[cohort]);
         let mut means = vec![0; self.increments_q48.len()];
         for cohort in 0..cohorts.len() {
             let groups: [Vec<usize>; 3] = [vec![cohort], alike(cohort).collect(), (0..cohorts.len()).collect()];
@@ -237,8 +237,9 @@ mod tests {
     fn sums_of_parts_are_the_sums() {
         let mut whole = CohortSums::new(3, 1, 2);
         let (mut a, mut b) = (whole.clone(), whole.clone());
-        for (sums, cohort, increments) in [(&mut a, 0, [1, 2]), (&mut b, 0, [4, 8]), (&mut b, 2, [3, 3])] {
-            sums.add(cohort, &[true, true], &increments);
+        for (in_a, cohort, increments) in [(true, 0, [1, 2]), (false, 0, [4, 8]), (false, 2, [3, 3])] {
+            let part = if in_a { &mut a } else { &mut b };
+            part.add(cohort, &[true, true], &increments);
             whole.add(cohort, &[true, true], &increments);
         }
         assert_ne!(a, whole);

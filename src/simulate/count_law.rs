@@ -4,9 +4,9 @@
 //! law is the mixture. From Σp and Σp² a path's law is taken as the binomial law of Σp / Σp² trials continued to any
 //! real number: exact where all chances are equal, and for a single part; from a variance of [`SMOOTH_VARIANCE`] on,
 //! the normal law with continuity correction and the third moment (the refined normal approximation, Volkova 1996).
-//! [`exact`] is the law itself, for groups whose chances are at hand one by one, and for tests of the rest: over
-//! thousands of random groups no probability of at most k is off by more than 0.012, and 0.002 where no chance
-//! exceeds 0.2.
+//! [`exact`] is the law itself, for tests of the rest: over 1,200 random groups of up to 400 parts no probability of at
+//! most k is off by more than 0.0011 where no chance exceeds 0.2; by 0.017 whatever the chances of 20 parts or more;
+//! by 0.05 where fewer have large and very unlike chances.
 
 /// Variance from which a count is smooth enough for the normal law.
 pub const SMOOTH_VARIANCE: f64 = 100.0;
@@ -187,14 +187,17 @@ mod tests {
 
     #[test]
     fn the_approximation_stays_within_its_error_and_the_poisson_law_does_not() {
-        let (mut all, mut small, mut poisson) = (0.0_f64, 0.0_f64, 0.0_f64);
+        let (mut all, mut few, mut small, mut poisson) = (0.0_f64, 0.0_f64, 0.0_f64, 0.0_f64);
         for group in 0..600 {
             let parts = 1 + threefry2x32([group, 2], [0, 0])[0] % 400;
             for largest in [0.2, 0.9] {
                 let chances = chances(group, parts, largest);
                 let (law, exact) = (CountLaw::of(moments(&chances)), exact(&chances));
                 let off = worst(&law, &exact);
-                all = all.max(off);
+                match parts {
+                    ..20 => few = few.max(off),
+                    _ => all = all.max(off),
+                }
                 if largest < 0.5 {
                     small = small.max(off);
                 }
@@ -202,7 +205,7 @@ mod tests {
                 poisson = poisson.max(worst(&CountLaw::of(without), &exact));
             }
         }
-        assert!(all < 0.012 && small < 0.002, "{all} {small}");
+        assert!(few < 0.05 && all < 0.017 && small < 0.0011, "{few} {all} {small}");
         assert!(poisson > 0.03, "{poisson}: the comparison would not see a wrong law");
     }
 

@@ -16,11 +16,15 @@ pub enum SimulateError {
     /// A scenario changes a channel that the model does not read: nothing would come of it.
     #[error("{place}: the model reads no channel {channel:?}, so the scenario would change nothing; it reads {}", read.join(", "))]
     UnusedChannel { place: String, channel: String, read: Vec<String> },
-    #[error("time is an integer and the period neither a day nor a week: such periods have no place in a year; give dates")]
+    #[error(
+        "time is an integer and the period neither a day nor a week: such periods have no place in a year; give dates"
+    )]
     NoCalendar,
     #[error("{what}: got {got}, expected {expected}")]
     Option { what: &'static str, got: u64, expected: String },
-    #[error("{groups} combinations of the groups' values need {bytes} bytes for their counts, more than the memory limit of {limit}: name fewer --groups, paths or weeks")]
+    #[error(
+        "{groups} combinations of the groups' values need {bytes} bytes for their counts, more than the memory limit of {limit}: name fewer --groups, paths or weeks"
+    )]
     TooManyGroups { groups: usize, bytes: u64, limit: u64 },
     #[error("the model's {0}")]
     Law(#[from] SurvivalLawError),

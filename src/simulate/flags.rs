@@ -15,7 +15,8 @@ pub enum Flag {
     GapsFromCohort,
     /// No record in the last [`STALE_DAYS`] days: the clocks have stood still since.
     NoRecentRecords,
-    /// The records begin later than the part: its use before is estimated from its mean since.
+    /// The records begin later than the part: its use before is estimated from its mean since, and where no
+    /// replacement is on record, from what renewals nobody wrote down leave of it.
     EarlierUseEstimated,
     /// Neither a replacement nor a sale or build date: the clock runs since the first record.
     StartUnknown,

@@ -97,7 +97,14 @@ pub fn windows(plan: &PathPlan, as_of_day: i32) -> Vec<Window> {
 }
 
 /// What is known on each path of a count: sums over a group's cells.
-pub fn moments(sums: &SurvivalSums, plan: &PathPlan, modes: usize, cells: &[u32], mode: usize, column: usize) -> Vec<Moments> {
+pub fn moments(
+    sums: &SurvivalSums,
+    plan: &PathPlan,
+    modes: usize,
+    cells: &[u32],
+    mode: usize,
+    column: usize,
+) -> Vec<Moments> {
     let scale = (1_u64 << GROUP_BITS) as f64;
     (0..plan.paths)
         .map(|path| {

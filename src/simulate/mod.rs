@@ -2,13 +2,14 @@
 //!
 //! The order of work: [`whole`] collects whole vehicles from a scan; [`profile`] sums what each used up in every
 //! calendar week ([`weeks`]) with the damage kernel; a first pass adds vehicles up to [`cohort`]s, from whose records
-//! [`paths`] draws futures; a second fills the gaps of each vehicle ([`future`]) and has the survival kernel follow
+//! [`paths`] draws futures; a second fills the gaps of each vehicle ([`future`], [`earlier_use`]) and has the survival kernel follow
 //! every part along every path ([`survive`]). [`forecast`] makes the rows of the parts, [`fleet_forecast`] counts of
 //! groups by [`count_law`], [`alerts`] the list of whom to warn. [`scenario`] changes the future and nothing else.
 
 pub mod alerts;
 pub mod cohort;
 pub mod count_law;
+pub mod earlier_use;
 pub mod error;
 pub mod flags;
 pub mod fleet_forecast;

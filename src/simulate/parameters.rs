@@ -74,11 +74,11 @@ pub fn normal(random_bits: u64) -> f64 {
     let tail = uniform.min(1.0 - uniform);
     // A start within 0.0045 (Hastings 1955, by way of Abramowitz & Stegun 26.2.23), then three Newton steps.
     let t = libm::sqrt(-2.0 * libm::log(tail));
-    let mut x = t - (2.515517 + t * (0.802853 + t * 0.010328))
-        / (1.0 + t * (1.432788 + t * (0.189269 + t * 0.001308)));
+    let mut x = t - (2.515517 + t * (0.802853 + t * 0.010328)) / (1.0 + t * (1.432788 + t * (0.189269 + t * 0.001308)));
     for _ in 0..3 {
         let above = 0.5 * libm::erfc(x * std::f64::consts::FRAC_1_SQRT_2);
-        let density = 0.5 * std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2 * libm::exp(-0.5 * x * x);
+        let density =
+            0.5 * std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2 * libm::exp(-0.5 * x * x);
         x += (above - tail) / density;
     }
     if uniform < 0.5 { -x } else { x }
@@ -100,8 +100,7 @@ mod tests {
     #[test]
     fn draws_have_the_covariance() {
         let laws = [SurvivalLaw { weibull_shape: 2.0, clock_exponents: vec![1.0, 1.0] }];
-        let parameters =
-            vec![Parameter::WeibullShape { mode: 0 }, Parameter::CharacteristicLife { mechanism: 1 }];
+        let parameters = vec![Parameter::WeibullShape { mode: 0 }, Parameter::CharacteristicLife { mechanism: 1 }];
         let matrix = [vec![0.04, 0.012], vec![0.012, 0.09]];
         let cholesky = crate::model::covariance::cholesky(&matrix).unwrap();
         let covariance = Covariance { parameters, cholesky };

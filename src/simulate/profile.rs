@@ -110,13 +110,8 @@ impl BatchSlots {
     /// Vehicles of which there is no record.
     pub fn without_records(vehicles: &[u32], calendar: &Calendar) -> Self {
         let day = calendar.as_of_day;
-        let one = |&vehicle: &u32| VehicleHistory {
-            vehicle,
-            records: 0,
-            days: (day, day),
-            km_per_day: None,
-            slots: 0..0,
-        };
+        let one =
+            |&vehicle: &u32| VehicleHistory { vehicle, records: 0, days: (day, day), km_per_day: None, slots: 0..0 };
         Self {
             vehicles: vehicles.iter().map(one).collect(),
             covered: vec![false; vehicles.len() * calendar.weeks],
@@ -296,9 +291,7 @@ impl BatchSlots {
     ) -> u64 {
         let boundary = start.map_or(i64::MIN, |day| i64::from(calendar.axis.axis.last_tick_of(day)));
         let slots = self.vehicles[local].slots.clone().filter(|&slot| i64::from(self.first_tick[slot]) > boundary);
-        slots.fold(0_u64, |sum, slot| {
-            sum.wrapping_add(profiles.clocks_q48[slot * profiles.mechanisms + mechanism])
-        })
+        slots.fold(0_u64, |sum, slot| sum.wrapping_add(profiles.clocks_q48[slot * profiles.mechanisms + mechanism]))
     }
 }
 

@@ -26,7 +26,11 @@ use crate::model::scenario::{ChannelChange, Scenario};
 const BATCH_ROWS: usize = 1 << 14;
 
 /// New codes of each of the model's channels; `None`: as they are.
-pub fn recoded(scenario: &Scenario, model: &CompiledModel, schema: &Schema) -> Result<Vec<Option<Vec<u16>>>, SimulateError> {
+pub fn recoded(
+    scenario: &Scenario,
+    model: &CompiledModel,
+    schema: &Schema,
+) -> Result<Vec<Option<Vec<u16>>>, SimulateError> {
     let mut codes = vec![None; model.channels.len()];
     for change in &scenario.changes {
         let place = change.place.to_string();
@@ -131,10 +135,9 @@ mod tests {
 
     #[test]
     fn codes_move_and_stay_in_range() {
-        let channel = Channel { name: "t".into(), unit: String::new(), factor: 0.5, offset: -40.0, first: 0, codes: 201 };
-        let change = |multiply, add| {
-            ChannelChange { channel: "t".into(), multiply, add, place: Default::default() }
-        };
+        let channel =
+            Channel { name: "t".into(), unit: String::new(), factor: 0.5, offset: -40.0, first: 0, codes: 201 };
+        let change = |multiply, add| ChannelChange { channel: "t".into(), multiply, add, place: Default::default() };
         let warmer = new_codes(&channel, &change(1.0, 2.0));
         assert_eq!((warmer[0], warmer[100], warmer[199], warmer[200], warmer[201]), (4, 104, 200, 200, 201));
         // 60 degrees: code 200; tenfold of -40 is far below the range.

@@ -9,6 +9,7 @@
 use std::sync::{Mutex, PoisonError, RwLock};
 
 use super::cohort::Cohorts;
+use super::earlier_use::RenewalDensity;
 use super::flags::{Flag, Flags, STALE_DAYS};
 use super::future::{Coverage, fill};
 use super::profile::{BatchSlots, Calendar, Kernel, OpenDamage, Profiles};
@@ -17,6 +18,8 @@ use crate::backend::BackendError;
 use crate::backend::survival::{PART_BITS, PathPlan, SurvivalBackend, SurvivalBatch, SurvivalSums, pack_increments};
 use crate::fleet::chunk::Chunk;
 use crate::fleet::vehicles::Vehicles;
+use crate::model::compiled::CompiledModel;
+use crate::model::life;
 use crate::score::flags::LATE_DAYS;
 use crate::score::parts::{Parts, ScoreRow};
 
@@ -42,6 +45,8 @@ pub struct World<'a> {
     pub cell_of: Vec<u32>,
     pub unlisted_cell: u32,
     pub season_missing: Vec<bool>,
+    /// Of each mode.
+    pub renewals: Vec<RenewalDensity>,
     /// Whole weeks on record in the fleet.
     pub weeks_on_record: usize,
 }
@@ -210,7 +215,8 @@ impl Futures {
         let model = side.kernel.model;
         let (weeks, columns) = (world.calendar.weeks, world.plan.columns());
         let templates = &world.parts.rows;
-        let zones: Vec<u32> = alive.iter().map(|&at| zone_of(side.kernel.cohorts, batch.vehicles[at].vehicle)).collect();
+        let zones: Vec<u32> =
+            alive.iter().map(|&at| zone_of(side.kernel.cohorts, batch.vehicles[at].vehicle)).collect();
         let empty = PartForecast {
             failed_q48: [None; 3],
             life_left_tenths: [BEYOND; 3],
@@ -241,11 +247,16 @@ impl Futures {
                     group.push(cell);
                     profile.push(place as u32);
                     let mut flags = self.flags(place, batch, at, &zones, world);
-                    for mechanism in law.mechanisms.clone() {
-                        let clock =
-                            clock_q48(batch, past, at, mechanism, &templates[row], first, world, &mut flags);
-                        clocks.push(clock.min(i64::MAX as u64));
-                    }
+                    let uses = law.mechanisms.clone().map(|mechanism| {
+                        part_use(batch, past, at, mechanism, &templates[row], first, world, &mut flags)
+                    });
+                    let uses: Vec<Use> = uses.collect();
+                    let replaced = world.calendar.starts.day(vehicle as usize, templates[row].part).is_some();
+                    let share = if replaced { 1.0 } else { earlier_share(&uses, mode, model, world) };
+                    clocks.extend(uses.iter().map(|one| {
+                        let earlier = (one.earlier_q48 as f64 * share) as u64;
+                        one.since_q48.saturating_add(earlier).min(i64::MAX as u64)
+                    }));
                     rows[place * templates.len() + row].flags = flags;
                 }
             }
@@ -288,10 +299,28 @@ fn zone_of(cohorts: &Cohorts, vehicle: u32) -> u32 {
     cohorts.zone_of[cohorts.of(vehicle)]
 }
 
-/// A part's clock today. What it used up before the first record is estimated from its mean since, or where there is
-/// no record at all, from its cohort's mean.
+/// What a mechanism used up in a part's place: on record since the part's start, and before the first record.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Use {
+    since_q48: u64,
+    earlier_q48: u64,
+}
+
+/// How much of the earlier use of a place belongs to the part that stands there now, where no start is on record.
+fn earlier_share(uses: &[Use], mode: usize, model: &CompiledModel, world: &World) -> f64 {
+    if uses.iter().all(|one| one.earlier_q48 == 0) {
+        return 1.0;
+    }
+    let exponents = || model.mechanisms[model.modes[mode].mechanisms.clone()].iter().map(|one| one.clock_exponent);
+    let since = life::damage(uses.iter().map(|one| one.since_q48).zip(exponents()));
+    let whole = uses.iter().map(|one| one.since_q48.saturating_add(one.earlier_q48));
+    world.renewals[mode].share(life::damage(whole.zip(exponents())) - since, since)
+}
+
+/// A part's use. What its place used up before the first record is estimated from the mean since, or where there is no
+/// record at all, from the cohort's mean.
 #[expect(clippy::too_many_arguments, reason = "one part of one vehicle in one world")]
-fn clock_q48(
+fn part_use(
     batch: &BatchSlots,
     past: &Profiles,
     at: usize,
@@ -300,7 +329,7 @@ fn clock_q48(
     side: &Side,
     world: &World,
     flags: &mut Flags,
-) -> u64 {
+) -> Use {
     let one = &batch.vehicles[at];
     let calendar = &world.calendar;
     let dated = |days: &[Option<i32>]| days.get(one.vehicle as usize).copied().flatten();
@@ -312,7 +341,7 @@ fn clock_q48(
     let (first, last) = one.days;
     if one.records == 0 {
         let Some(days) = in_service.map(|day| calendar.as_of_day.saturating_sub(day)).filter(|&days| days > 0) else {
-            return 0;
+            return Use { since_q48: 0, earlier_q48: 0 };
         };
         flags.raise(Flag::EarlierUseEstimated, true);
         let cohort = side.kernel.cohorts.of(one.vehicle);
@@ -320,19 +349,20 @@ fn clock_q48(
         let weeks = &side.means_q48[(cohort * mechanisms + mechanism) * calendar.weeks..][..calendar.weeks];
         let sum: u128 = weeks.iter().map(|&week| u128::from(week)).sum();
         let on_record = weeks.len().max(1) as u128 * DAYS_PER_WEEK as u128;
-        return (sum * u128::from(days.unsigned_abs()) / on_record) as u64;
+        let earlier_q48 = (sum * u128::from(days.unsigned_abs()) / on_record) as u64;
+        return Use { since_q48: 0, earlier_q48 };
     }
-    let clock = batch.clock_q48(past, at, mechanism, start, calendar);
-    match in_service {
+    let since_q48 = batch.clock_q48(past, at, mechanism, start, calendar);
+    let earlier_q48 = match in_service {
         Some(day) if first > day.saturating_add(LATE_DAYS) => {
             flags.raise(Flag::EarlierUseEstimated, true);
             let missing = u128::from((i64::from(first) - i64::from(day) - 1).unsigned_abs());
             let observed = u128::from((i64::from(last) - i64::from(first) + 1).unsigned_abs());
-            let earlier = u128::from(clock) * missing / observed.max(1);
-            clock.saturating_add(u64::try_from(earlier).unwrap_or(u64::MAX))
+            u64::try_from(u128::from(since_q48) * missing / observed.max(1)).unwrap_or(u64::MAX)
         }
-        _ => clock,
-    }
+        _ => 0,
+    };
+    Use { since_q48, earlier_q48 }
 }
 
 impl PartForecast {

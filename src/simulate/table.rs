@@ -30,7 +30,8 @@ impl Columns {
     pub fn batch(self) -> Result<RecordBatch, WriteError> {
         let schema: SchemaRef = Arc::new(Schema::new(self.fields));
         let got = format!("{:?}", schema.fields());
-        RecordBatch::try_new(schema, self.arrays).map_err(|error| WriteError::OtherSchema { got, expected: error.to_string() })
+        RecordBatch::try_new(schema, self.arrays)
+            .map_err(|error| WriteError::OtherSchema { got, expected: error.to_string() })
     }
 }
 
@@ -107,4 +108,3 @@ pub fn days(axis: TimeAxis, days: Vec<Option<i32>>) -> ArrayRef {
 pub fn texts<'t>(texts: impl IntoIterator<Item = Option<&'t str>>) -> ArrayRef {
     Arc::new(texts.into_iter().collect::<StringArray>())
 }
-

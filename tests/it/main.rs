@@ -26,6 +26,7 @@ mod reading;
 mod reading_faults;
 mod reading_pages;
 mod score;
+mod simulate;
 mod small_fleet;
 mod state;
 mod survival;

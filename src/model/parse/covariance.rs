@@ -35,8 +35,7 @@ pub(super) fn covariance(section: Section, modes: &[FailureMode]) -> Result<Cova
     let matrix = section.number_rows("matrix")?;
     let size = parameters.len();
     let square = matrix.len() == size && matrix.iter().all(|row| row.len() == size);
-    let symmetric =
-        square && (0..size).all(|row| (0..row).all(|column| matrix[row][column] == matrix[column][row]));
+    let symmetric = square && (0..size).all(|row| (0..row).all(|column| matrix[row][column] == matrix[column][row]));
     if !symmetric {
         let problem = format!("not a symmetric matrix of {size} by {size}");
         return Err(section.value_error("matrix", problem, "give a row and a column a parameter"));

@@ -10,8 +10,8 @@ use crate::model::scenario::{ChannelChange, Removal, Scenario};
 impl Scenario {
     /// Reads a scenario file.
     pub fn load(path: &str) -> Result<Self, ModelError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ModelError::Unreadable { file: path.to_owned(), source })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ModelError::Unreadable { file: path.to_owned(), source })?;
         Self::parse(&text, path)
     }
 

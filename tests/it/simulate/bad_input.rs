@@ -1,0 +1,124 @@
+//! Poor data give defined results with flags; what makes no sense is refused, with the nearest name.
+
+use fleetwear::engine::{EngineError, SimulatePlan, simulate};
+use fleetwear::run::Control;
+
+use super::{DAYS, assert_defined, simulated, steady_fleet, table, texts};
+use crate::small_fleet::{FIRST_DAY, Layout, SmallFleet};
+
+/// The flags of a vehicle's rows.
+fn flags(out: &std::path::Path, vehicle: usize) -> Vec<String> {
+    let rows = table(out, "forecasts");
+    let id = format!("VIN{}", SmallFleet::id(vehicle));
+    let rows = texts(&rows, "vin").into_iter().zip(texts(&rows, "flags"));
+    rows.filter(|(vin, _)| vin.as_deref() == Some(&id)).filter_map(|(_, flags)| flags).collect()
+}
+
+#[test]
+fn poor_histories_are_forecast_and_flagged() {
+    let mut fleet = steady_fleet(12);
+    let today = FIRST_DAY + DAYS - 1;
+    fleet.days.retain(|day| match day.vehicle {
+        // Three weeks; half a year; four months missing; silent for months; no record at all.
+        1 => day.day > today - 21,
+        2 => day.day > today - 180,
+        3 => !(FIRST_DAY + 100..FIRST_DAY + 220).contains(&day.day),
+        4 => day.day < today - 60,
+        5 => false,
+        _ => true,
+    });
+    fleet.listed = 11;
+    simulated(
+        &fleet,
+        Layout::ByVehicle(1),
+        |plan| plan.horizon_weeks = 104,
+        |out, report| {
+            assert_eq!(report.vehicles, 12);
+            assert_defined(out);
+            let has = |vehicle: usize, flag: &str| {
+                flags(out, vehicle).iter().all(|flags| flags.split(',').any(|one| one == flag))
+            };
+            assert!(has(1, "short_history") && has(1, "horizon_beyond_records"), "{:?}", flags(out, 1));
+            assert!(has(2, "seasons_from_cohort") && has(3, "gaps_from_cohort") && has(4, "no_recent_records"));
+            assert!(has(5, "no_records") && has(11, "unlisted_vehicle"));
+            assert!(!has(6, "short_history") && !has(6, "seasons_from_cohort") && !has(6, "gaps_from_cohort"));
+        },
+    );
+}
+
+#[test]
+fn almost_no_records_still_give_forecasts() {
+    for days in [1, 5, 15, 40] {
+        let mut fleet = steady_fleet(3);
+        fleet.days.retain(|day| day.day < FIRST_DAY + days);
+        fleet.orders.clear();
+        simulated(
+            &fleet,
+            Layout::ByVehicle(1),
+            |_| (),
+            |out, report| {
+                assert_eq!(report.rows, 9, "{days} days");
+                assert_defined(out);
+            },
+        );
+    }
+}
+
+#[test]
+fn a_single_vehicle_a_single_path_and_a_week() {
+    simulated(
+        &steady_fleet(1),
+        Layout::ByVehicle(1),
+        |plan| (plan.paths, plan.horizon_weeks) = (1, 1),
+        |out, report| {
+            assert_eq!((report.vehicles, report.rows), (1, 3));
+            assert_defined(out);
+            let rows = table(out, "forecasts");
+            assert!(super::numbers(&rows, "p_fail_30d").iter().all(Option::is_none), "beyond the horizon");
+        },
+    );
+}
+
+/// The error of a plan on a small fleet.
+fn refused(change: impl FnOnce(&mut SimulatePlan)) -> EngineError {
+    let folder = tempfile::tempdir().unwrap();
+    let model = steady_fleet(2).write(folder.path(), Layout::ByVehicle(1)).to_string_lossy().into_owned();
+    let mut plan = SimulatePlan::new(folder.path().to_path_buf(), model, folder.path().join("out"));
+    change(&mut plan);
+    let error = simulate(&plan, &Control::silent()).unwrap_err();
+    assert!(!plan.out.exists(), "nothing is left behind");
+    error
+}
+
+#[test]
+fn unknown_names_are_refused_with_the_nearest() {
+    let error = refused(|plan| plan.groups = Some(vec!["modle".into()])).to_string();
+    assert!(error.contains("--groups: no attribute \"modle\" (did you mean \"model\"?)"), "{error}");
+    let error = refused(|plan| plan.zones = Some("zone".into())).to_string();
+    assert!(error.contains("--zones: no attribute \"zone\"") && error.contains("the dataset has model"), "{error}");
+    let scenario = |text: &'static str| {
+        refused(move |plan| {
+            let path = plan.data.join("scenario.toml");
+            std::fs::write(&path, text).unwrap();
+            plan.scenario = Some(path);
+        })
+        .to_string()
+    };
+    let error = scenario("[[change]]\nchannel = \"temp_cc\"\nadd = 1.0\n");
+    assert!(error.contains("scenario.toml:2") && error.contains("did you mean \"temp_c\"?"), "{error}");
+    let error = scenario("[[remove]]\ninteraction = \"cold_humd\"\n");
+    assert!(error.contains("did you mean \"cold_humid\"?"), "{error}");
+}
+
+#[test]
+fn numbers_out_of_range_are_refused() {
+    for change in [
+        (|plan: &mut SimulatePlan| plan.paths = 0) as fn(&mut SimulatePlan),
+        |plan| plan.paths = 1 << 20,
+        |plan| plan.horizon_weeks = 0,
+        |plan| plan.horizon_weeks = 5_000,
+    ] {
+        let error = refused(change).to_string();
+        assert!(error.starts_with("--") && error.contains("expected 1 to"), "{error}");
+    }
+}
