@@ -41,7 +41,7 @@ impl Coverage {
 pub fn fill(covered: &[bool], weeks: u32, increments_q48: &mut [u64], means_q48: &[u64]) {
     let pace = if weeks < SHORT_WEEKS { 1 << PACE_BITS } else { pace(covered, increments_q48, means_q48) };
     for ((increment, &mean), _) in increments_q48.iter_mut().zip(means_q48).zip(covered).filter(|(_, week)| !**week) {
-        *increment = (u128::from(mean) * pace >> PACE_BITS) as u64;
+        *increment = ((u128::from(mean) * pace) >> PACE_BITS) as u64;
     }
 }
 
