@@ -183,11 +183,11 @@ mod tests {
         assert_ne!(draw(&plan(&zones[1..], &[2], 8)).source_week, one.source_week);
         let twice = draw(&plan(&zones[1..], &[2, 2], 7));
         assert_eq!(twice.source_week[..53], twice.source_week[53..]);
-        // Known answer: any change of the draws changes every forecast.
+        // As drawn when this was written: whoever changes the draws changes every forecast, and should know.
         assert_eq!(one.source_week[..8], KNOWN);
     }
 
-    const KNOWN: [u16; 8] = [52, 53, 54, 55, 58, 59, 60, 61];
+    const KNOWN: [u16; 8] = [50, 51, 52, 53, 54, 55, 56, 57];
 
     #[test]
     fn poor_records_still_draw() {
