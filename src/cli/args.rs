@@ -150,7 +150,7 @@ pub struct ScoreArgs {
     /// Begin the state anew from all files
     #[arg(long, requires = "state")]
     pub rebuild_state: bool,
-    /// End with code 7 if the device is lost or out of memory, instead of going on without it
+    /// End with code 7 if the device is lost, 8 if it is out of memory, instead of going on without it
     #[arg(long)]
     pub no_fallback: bool,
     /// Do not sum what explains each vehicle's rate: the driver columns are null

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
@@ -14,11 +15,13 @@ pub struct Console {
     json: bool,
     quiet: bool,
     language: Language,
+    /// Why data did not reach stdout.
+    unwritten: Mutex<Option<io::Error>>,
 }
 
 impl Console {
     pub fn new(json: bool, quiet: bool, language: Language) -> Self {
-        Self { json, quiet, language }
+        Self { json, quiet, language, unwritten: Mutex::default() }
     }
 
     /// Whether the report is wanted as JSON.
@@ -38,7 +41,17 @@ impl Console {
     /// Data, as text that ends its lines itself. Whoever closed the pipe has seen enough: that is not an error.
     pub fn data(&self, text: &str) {
         let mut stdout = io::stdout().lock();
-        let _ = stdout.write_all(shown(text).as_bytes()).and_then(|()| stdout.flush());
+        match stdout.write_all(shown(text).as_bytes()).and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            }
+            _ => {}
+        }
+    }
+
+    /// What kept data from reaching stdout, a full disk behind a redirection for instance.
+    pub fn unwritten(&self) -> Option<io::Error> {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Data, as one JSON document. serde_json escapes control characters itself.

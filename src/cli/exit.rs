@@ -75,6 +75,8 @@ pub enum CliError {
     Worst(#[from] WorstError),
     #[error("cannot write {path:?}")]
     Export { path: PathBuf, source: io::Error },
+    #[error("cannot write to stdout")]
+    Unwritten { source: io::Error },
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
     #[error("cannot listen for signals")]
@@ -104,7 +106,9 @@ pub fn of(error: &CliError) -> Exit {
         CliError::Model(error) => of_model(error),
         CliError::Backend(error) => of_backend(error),
         CliError::Synth(error) => of_synth(error),
-        CliError::Recipe(RecipeError::Io { source, .. }) | CliError::Export { source, .. } => of_writing(source),
+        CliError::Recipe(RecipeError::Io { source, .. })
+        | CliError::Export { source, .. }
+        | CliError::Unwritten { source } => of_writing(source),
         CliError::Worst(_) => Exit::Input,
         CliError::Recipe(RecipeError::Parquet { .. } | RecipeError::NotEmpty { .. }) => Exit::Conflict,
         CliError::Recipe(RecipeError::Interrupted(_)) | CliError::Interrupted(_) => Exit::Interrupted,

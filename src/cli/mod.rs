@@ -45,7 +45,10 @@ pub fn main() -> ExitCode {
         }
     };
     let console = Console::new(args.talk.json, args.talk.quiet, args.talk.lang);
-    let outcome = exit::guarded(|| run(args.command, &console));
+    let outcome = exit::guarded(|| {
+        let exit = run(args.command, &console)?;
+        console.unwritten().map_or(Ok(exit), |source| Err(CliError::Unwritten { source }))
+    });
     match outcome {
         Ok(exit) => exit.into(),
         Err(error) => {

@@ -42,6 +42,9 @@ fn text(report: &VerifyReport, console: &Console) -> String {
     for (name, reason) in &report.skipped {
         text += &format!("{}: {name}: {reason}\n", console.word(Word::NotRun));
     }
+    for late in &report.late {
+        text += &format!("{}: {late}\n", console.word(Word::CameLate));
+    }
     let size = format!(
         "{} {}, {} {}",
         count(report.vehicles),
@@ -50,6 +53,12 @@ fn text(report: &VerifyReport, console: &Console) -> String {
         console.word(Word::Scores)
     );
     match &report.difference {
+        None if !report.agrees() => {
+            text += &format!("\n{}: {size}\n", console.word(Word::Differs));
+            for run in &report.runs {
+                text += &format!("{}  {}\n", run.content_hash, run.name);
+            }
+        }
         None => {
             let hash = report.runs.first().map_or("", |run| run.content_hash.as_str());
             text += &format!("\n{}: {hash}\n{size}\n", console.word(Word::Agrees));
@@ -97,6 +106,7 @@ fn json(report: &VerifyReport) -> serde_json::Value {
         "rows": report.rows,
         "runs": runs,
         "skipped": skipped,
+        "late": report.late,
         "difference": difference,
     })
 }

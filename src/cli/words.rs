@@ -59,6 +59,7 @@ words! {
     Ratio "ratio" "倍率"
     Run "run" "运行"
     NotRun "not run" "未运行"
+    CameLate "came late" "迟到"
     Agrees "one content hash" "内容哈希一致"
     Differs "contents differ" "内容不一致"
     Column "column" "列"

@@ -87,12 +87,25 @@ impl From<NightError> for EngineError {
 impl From<SinkError> for EngineError {
     /// What our own consumers fail with.
     fn from(error: SinkError) -> Self {
-        match error.downcast::<BackendError>() {
-            Ok(error) => Self::Backend(*error),
-            Err(error) => match error.downcast::<TooManySlots>() {
-                Ok(error) => Self::Slots(*error),
-                Err(error) => Self::Internal { what: error.to_string() },
-            },
+        let error = match error.downcast::<BackendError>() {
+            Ok(error) => return Self::Backend(*error),
+            Err(other) => other,
+        };
+        let error = match error.downcast::<TooManySlots>() {
+            Ok(error) => return Self::Slots(*error),
+            Err(other) => other,
+        };
+        let error = match error.downcast::<Interrupted>() {
+            Ok(interrupted) => return Self::Interrupted(*interrupted),
+            Err(other) => other,
+        };
+        let error = match error.downcast::<StateError>() {
+            Ok(error) => return Self::State(*error),
+            Err(other) => other,
+        };
+        match error.downcast::<FleetError>() {
+            Ok(error) => (*error).into(),
+            Err(other) => Self::Internal { what: other.to_string() },
         }
     }
 }

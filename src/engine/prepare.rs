@@ -7,6 +7,7 @@ use super::error::EngineError;
 use crate::backend::SlotMasks;
 use crate::fleet::dataset::Dataset;
 use crate::fleet::dictionary::Period;
+use crate::fleet::time::TimeAxis;
 use crate::fleet::vehicles::Attribute;
 use crate::model::compile::compile;
 use crate::model::compiled::CompiledModel;
@@ -65,6 +66,8 @@ impl Prepared {
             exposures: exposure_columns(&model, &codes),
             parts: Parts::new(&modes),
             period_days: match dataset.dictionary.histories.period {
+                // Where time is an integer, a day of this program is one of its steps.
+                _ if dataset.axis == TimeAxis::Integer => 1.0,
                 Period::Day | Period::Trip | Period::Channel(_) => 1.0,
                 Period::Week => 7.0,
                 Period::Month => DAYS_PER_MONTH,

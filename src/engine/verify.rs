@@ -69,16 +69,19 @@ pub struct VerifyReport {
     pub runs: Vec<VerifyRun>,
     /// (run, why it was not made).
     pub skipped: Vec<(&'static str, String)>,
-    /// `None`: all runs agree.
+    /// What was held back from the nights and came late, in words; what there was none of is said too.
+    pub late: Vec<String>,
+    /// `None`: all runs agree, or the hashes differ and no row of the tables does, which is a bug of ours.
     pub difference: Option<Difference>,
     /// A short simulation by several ways; run if the scores agree.
     pub futures: Vec<VerifyRun>,
 }
 
 impl VerifyReport {
+    /// All runs made gave one content hash.
     pub fn agrees(&self) -> bool {
-        let futures = self.futures.windows(2).all(|pair| pair[0].content_hash == pair[1].content_hash);
-        self.difference.is_none() && futures
+        let one_hash = |runs: &[VerifyRun]| runs.windows(2).all(|pair| pair[0].content_hash == pair[1].content_hash);
+        one_hash(&self.runs) && one_hash(&self.futures)
     }
 }
 
@@ -113,7 +116,7 @@ pub fn verify(plan: &VerifyPlan, control: &Control) -> Result<VerifyReport, Engi
         skip_later: plan.as_of_day.is_some(),
     };
     let (cut, first, mut runs) = first_run(plan, &prepared, &first_way, &pool, control)?;
-    let mut skipped = Vec::new();
+    let (mut skipped, mut late) = (Vec::new(), Vec::new());
     for (name, way) in ways(plan, &first_way) {
         if name == GPU && plan.backend == Choice::Cpu {
             skipped.push((name, "only the processor was asked for".to_owned()));
@@ -123,7 +126,7 @@ pub fn verify(plan: &VerifyPlan, control: &Control) -> Result<VerifyReport, Engi
         let began = Instant::now();
         control.emit(Event::Stage { name, total_rows: None });
         let summed = match name {
-            NIGHTS => night_by_night(&mut prepared, &cut, &way, &pool, control),
+            NIGHTS => night_by_night(&mut prepared, &cut, &way, &pool, &mut late, control),
             _ => sums_of(&prepared, &cut, name, &way, control),
         };
         let (sums, device) = match summed {
@@ -142,12 +145,12 @@ pub fn verify(plan: &VerifyPlan, control: &Control) -> Result<VerifyReport, Engi
                 let rows = (rows(&prepared, &scorers.0), rows(&prepared, &scorers.1));
                 first_difference((FIRST, &rows.0), (name, &rows.1))
             })?;
-            return Ok(report(&first, &prepared, runs, skipped, difference));
+            return Ok(report(&first, &prepared, runs, skipped, late, difference));
         }
     }
     let (futures, not_run) = futures(plan, control)?;
     skipped.extend(not_run);
-    Ok(VerifyReport { futures, ..report(&first, &prepared, runs, skipped, None) })
+    Ok(VerifyReport { futures, ..report(&first, &prepared, runs, skipped, late, None) })
 }
 
 /// The run that the others are compared with, on the day that it finds to be the latest.
@@ -245,6 +248,7 @@ fn report(
     prepared: &Prepared,
     runs: Vec<VerifyRun>,
     skipped: Vec<(&'static str, String)>,
+    late: Vec<String>,
     difference: Option<Difference>,
 ) -> VerifyReport {
     VerifyReport {
@@ -252,6 +256,7 @@ fn report(
         rows: (first.vehicles * prepared.parts.rows.len()) as u64,
         runs,
         skipped,
+        late,
         difference,
         futures: Vec::new(),
     }

@@ -14,7 +14,7 @@ use crate::fleet::chunk::{Chunk, Order};
 use crate::fleet::dataset::Dataset;
 use crate::fleet::error::FleetError;
 use crate::fleet::scan::{ChunkSink, ScanReport, ScanRequest, SinkError, scan};
-use crate::fleet::vehicles::{EventKind, FleetEvent, Ids};
+use crate::fleet::vehicles::{EventKind, FleetEvent, Ids, Vehicles};
 use crate::run::Control;
 use crate::score::state::folder::StateFolder;
 use crate::score::state::record::ScoresOfState;
@@ -30,11 +30,24 @@ pub(super) fn night_by_night(
     cut: &Cut,
     way: &Way,
     pool: &rayon::ThreadPool,
+    late: &mut Vec<String>,
     control: &Control,
 ) -> Result<(FleetSums, String), EngineError> {
     let folder = tempfile::tempdir().map_err(|source| FleetError::io(&std::env::temp_dir(), source))?;
     let late_record = find_record(prepared, cut.as_of_day.saturating_sub(NIGHTS), way, control)?;
-    let late_event = take_event(prepared, cut.as_of_day.saturating_sub(1));
+    let late_event = take_event(prepared, cut.as_of_day.saturating_sub(NIGHTS + 1));
+    late.push(match &late_record {
+        Some((id, record)) => format!("a record of {id}, tick {}", record.tick[0]),
+        None => format!("no record: there is none {NIGHTS} days before the last"),
+    });
+    late.push(match &late_event {
+        Some((_, event)) => {
+            let components = &prepared.dataset.vehicles.components;
+            let component = components.get(event.component as usize).map_or("part", String::as_str);
+            format!("a replacement ({component}, day {})", event.occurred_day)
+        }
+        None => format!("no replacement: there is none of the model's parts {NIGHTS} days before the last"),
+    });
     let way = Way { skip_later: true, ..way.clone() };
     for night in 0..=NIGHTS {
         let delivery = NIGHTS - 1;
@@ -104,10 +117,20 @@ fn find_record(
     Ok(id.map(|id| (id, record)))
 }
 
-/// Takes the latest replacement on or before a day out of the events; its place comes with it.
+/// Takes the latest replacement of one of the model's parts on or before a day, which all nights before its delivery
+/// lack, out of the events; its place comes with it.
 fn take_event(prepared: &mut Prepared, day: i32) -> Option<(usize, FleetEvent)> {
-    let events = &mut prepared.dataset.vehicles.events;
-    let counts = |event: &FleetEvent| event.kind == EventKind::Replacement && event.occurred_day <= day;
+    let Vehicles { events, components, positions, .. } = &mut prepared.dataset.vehicles;
+    let parts = &prepared.parts.parts;
+    let restarts = |event: &FleetEvent| {
+        let component = components.get(event.component as usize);
+        let position = event.position.and_then(|position| positions.get(position as usize));
+        parts.iter().any(|part| {
+            Some(&part.component) == component && (part.position.is_none() || part.position.as_ref() == position)
+        })
+    };
+    let counts =
+        |event: &FleetEvent| event.kind == EventKind::Replacement && event.occurred_day <= day && restarts(event);
     let candidates = events.iter().enumerate().filter(|(_, event)| counts(event));
     let (place, _) = candidates.max_by_key(|(place, event)| (event.occurred_day, *place))?;
     Some((place, events.remove(place)))

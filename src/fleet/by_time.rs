@@ -27,18 +27,27 @@ struct ByTime<'a> {
     tasks: Vec<(usize, usize)>,
     held: Vec<Mutex<SliceRows>>,
     lanes: Vec<Lane>,
-    /// Slices that hold rows, and room for how many.
-    open: Mutex<usize>,
+    /// Which slices may hold rows, and room for how many.
+    open: Mutex<Open>,
     room: usize,
-    closed: Condvar,
+    /// A slice was opened or closed.
+    changed: Condvar,
+}
+
+/// Slices are opened in their order, none before all earlier ones: one that is applied after another must not take
+/// the room that the other waits for.
+#[derive(Default)]
+struct Open {
+    /// Slices below this one have been opened.
+    next: usize,
+    /// Slices that are open now.
+    holding: usize,
 }
 
 #[derive(Default)]
 struct SliceRows {
     parts: Vec<Chunk>,
     row_groups_done: usize,
-    /// Set by its first row group: it has a place among the open slices.
-    opened: bool,
 }
 
 #[derive(Default)]
@@ -63,9 +72,9 @@ pub(crate) fn read<'a>(pass: &'a Pass<'a>, slices: &[Slice], slices_at_once: usi
         tasks: tasks.flat_map(|(slice, rows)| (0..rows.row_groups.len()).map(move |place| (slice, place))).collect(),
         held: slices.iter().map(|_| Mutex::default()).collect(),
         lanes: (0..pass.threads).map(|_| Lane::default()).collect(),
-        open: Mutex::new(0),
+        open: Mutex::default(),
         room: slices_at_once.max(1),
-        closed: Condvar::new(),
+        changed: Condvar::new(),
     };
     run(pass.workers(), by_time.tasks.len(), &pass.halt, |worker, task| {
         let (slice, place) = by_time.tasks[task];
@@ -87,21 +96,20 @@ impl ByTime<'_> {
     fn enter(&self, slice: usize) -> Result<(), Stop> {
         let mut open = lock(&self.open);
         loop {
-            let mut held = lock(&self.held[slice]);
-            if held.opened {
+            if slice < open.next {
                 return Ok(());
             }
-            if *open < self.room {
-                *open += 1;
-                held.opened = true;
+            if slice == open.next && open.holding < self.room {
+                open.next += 1;
+                open.holding += 1;
+                self.changed.notify_all();
                 return Ok(());
             }
-            drop(held);
             self.pass.halt.check()?;
             self.pass.context.control.check()?;
-            // The time-out is for the two checks above; a closing slice wakes at once.
+            // The time-out is for the two checks above; an opened or closed slice wakes at once.
             const CHECK_EVERY: Duration = Duration::from_millis(50);
-            open = match self.closed.wait_timeout(open, CHECK_EVERY) {
+            open = match self.changed.wait_timeout(open, CHECK_EVERY) {
                 Ok((open, _)) => open,
                 Err(poisoned) => poisoned.into_inner().0,
             };
@@ -183,8 +191,8 @@ impl ByTime<'_> {
     }
 
     fn close(&self) {
-        *lock(&self.open) -= 1;
-        self.closed.notify_all();
+        lock(&self.open).holding -= 1;
+        self.changed.notify_all();
     }
 
     /// Splits a slice into lanes and applies whatever lanes are ready for.

@@ -80,7 +80,9 @@ pub(crate) fn run<W: Send>(
     let mut workers = workers.into_iter();
     let first = workers.next();
     let workers = std::thread::scope(|scope| {
-        let spawned: Vec<_> = workers.map(|worker| scope.spawn(|| serve(worker))).collect();
+        // Where the system refuses a thread, those that there are do its work.
+        let spawn = |worker| std::thread::Builder::new().spawn_scoped(scope, || serve(worker)).ok();
+        let spawned: Vec<_> = workers.map_while(spawn).collect();
         let mut done: Vec<W> = first.into_iter().map(serve).collect();
         for thread in spawned {
             match thread.join() {

@@ -50,6 +50,8 @@ fn read_file(
     let opened = File::open(path).map_err(|source| FleetError::io(path, source))?;
     let builder = decoded(path, || ParquetRecordBatchReaderBuilder::try_new(opened))?;
     let schema = builder.schema().clone();
+    let claimed_rows = builder.metadata().file_metadata().num_rows();
+    let mut rows = 0;
     let mut roots = Vec::new();
     for want in wanted {
         match schema.column_with_name(want.column) {
@@ -63,6 +65,7 @@ fn read_file(
     let mut batches = decoded(path, || builder.with_projection(mask).with_batch_size(BATCH_ROWS).build())?;
     while let Some(batch) = decoded(path, || batches.next().transpose())? {
         control.check()?;
+        rows += batch.num_rows() as i64;
         let columns: Vec<ArrayRef> = wanted
             .iter()
             .map(|want| match batch.column_by_name(want.column) {
@@ -72,6 +75,10 @@ fn read_file(
             })
             .collect::<Result<_, _>>()?;
         take(path, &columns)?;
+    }
+    // A column that ends early ends the batches without an error.
+    if rows != claimed_rows {
+        return Err(FleetError::unreadable(path, format!("it claims {claimed_rows} rows and holds {rows}")));
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The dataset's time axis: an `i32` tick a record.
 //!
-//! Dates become days since 1970-01-01. Timestamps become seconds since 2000-01-01 UTC (1932 to 2068). An integer
+//! Dates become days since 1970-01-01, text too; text with a time of day is refused row by row, since days would hide
+//! all but one record of a day. Timestamps become seconds since 2000-01-01 UTC (1932 to 2068). An integer
 //! period stays as it is, and then every day in the dataset (replacements, as-of) is such an integer too.
 
 use arrow::array::{Array, AsArray};
@@ -48,14 +49,14 @@ impl TimeAxis {
 }
 
 /// What a column of times may be.
-pub const ACCEPTED: &str = "a date, a timestamp, ISO text or an integer period";
+pub const ACCEPTED: &str = "a date, a timestamp, ISO text of a date or an integer period";
 const MILLISECONDS_PER_DAY: i64 = 86_400_000;
 
 /// Why a row has no tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TickFault {
     Null,
-    /// Outside what the axis holds, or text that is no date.
+    /// Outside what the axis holds, or text that is no date or is finer than one.
     OutOfRange,
 }
 
@@ -93,7 +94,10 @@ impl TimeAxis {
                 // Text that is no date becomes null, which the text itself is not.
                 let dates = converted(array, &DataType::Date32)?;
                 out.extend_from_slice(dates.as_primitive::<Date32Type>().values());
-                let unreadable = |row: &usize| dates.is_null(*row) && array.is_valid(*row);
+                let texts = converted(array, &DataType::Utf8)?;
+                let texts = texts.as_string::<i32>();
+                let unreadable =
+                    |row: &usize| array.is_valid(*row) && (dates.is_null(*row) || !is_midnight(texts.value(*row)));
                 faults.extend((0..array.len()).filter(unreadable).map(|row| (row, TickFault::OutOfRange)));
             }
             _ => {
@@ -143,6 +147,12 @@ impl TimeAxis {
     pub fn takes_days_of(self, data_type: &DataType) -> bool {
         Self::of(data_type).is_some_and(|other| (other == Self::Integer) == (self == Self::Integer))
     }
+}
+
+/// Whether a text holds nothing finer than a date: no time of day, no offset that would move it to another day.
+fn is_midnight(text: &str) -> bool {
+    const DATE: usize = "2000-01-01".len();
+    text.trim().bytes().skip(DATE).all(|byte| matches!(byte, b'T' | b' ' | b'0' | b':' | b'.' | b'Z'))
 }
 
 /// Days of the calendar month that a day (since 1970-01-01) falls in; `None` outside the calendar's range.

@@ -335,7 +335,7 @@ fn refusals(open: &Open, model: &(DamageTables, SlotMasks)) {
 fn cpu_conforms(name: &str) {
     match Instructions::available().into_iter().find(|instructions| instructions.name() == name) {
         Some(found) => conformance(name, &move |request| Ok(Box::new(CpuDamage::open_with(request, found)?))),
-        None => println!("skipped: this processor lacks {name}"),
+        None => crate::skipped::say("batches", &format!("this processor lacks {name}")),
     }
 }
 

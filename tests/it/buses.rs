@@ -40,7 +40,7 @@ fn integers(batch: &RecordBatch, column: &str) -> Vec<i64> {
 fn data(test: &str) -> Option<PathBuf> {
     let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/buses"));
     if std::env::var("FLEETWEAR_OUTSIDE_DATA").as_deref() == Ok("skip") && !folder.exists() {
-        println!("skipped: {test}: {} is not there, and FLEETWEAR_OUTSIDE_DATA=skip", folder.display());
+        crate::skipped::say(test, &format!("{} is not there, and FLEETWEAR_OUTSIDE_DATA=skip", folder.display()));
         return None;
     }
     Some(folder)

@@ -151,6 +151,33 @@ fn verify_makes_all_runs_and_agrees() {
     assert!(report.runs.iter().all(|run| run.content_hash == hash));
 }
 
+/// The acceptance command, on the device that tests have.
+#[cfg(feature = "gpu")]
+#[test]
+fn verify_takes_a_device_in() {
+    let Some(device) = crate::gpu::required_device("determinism::verify_takes_a_device_in") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut fleet = SmallFleet::new(30);
+    fleet.orders.push(Order { vehicle: 3, component: "brake_pad", position: None, kind: "R", day: FIRST_DAY + 10 });
+    let plan = VerifyPlan {
+        data: folder.path().to_path_buf(),
+        model: fleet.write(folder.path(), Layout::ByVehicle(2)).to_string_lossy().into_owned(),
+        backend: Choice::Gpu,
+        device: Some(device.to_owned()),
+        threads: 2,
+        memory_limit_bytes: 256 << 20,
+        as_of_day: None,
+    };
+    let report = verify(&plan, &Control::silent()).unwrap();
+    assert!(report.agrees(), "{:?}", report.difference);
+    assert_eq!((report.runs.len(), report.skipped.len()), (10, 0));
+    assert!(report.late.iter().all(|late| late.starts_with("a re")), "both must come late: {:?}", report.late);
+
+    let mut wrong = report.clone();
+    wrong.runs[4].content_hash = "another".to_owned();
+    assert!(!wrong.agrees(), "another hash is a difference, whether or not a row is found");
+}
+
 #[test]
 fn an_order_of_a_vehicle_that_has_no_records() {
     let mut fleet = SmallFleet::new(20);

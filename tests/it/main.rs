@@ -27,6 +27,7 @@ mod reading_faults;
 mod reading_pages;
 mod score;
 mod simulate;
+mod skipped;
 mod small_fleet;
 mod state;
 mod survival;

@@ -313,6 +313,52 @@ fn little_memory_goes_to_disk_and_gives_the_same() {
     assert_eq!(found, expected(one, None, IdType::Utf8));
 }
 
+/// Slices that are applied one after the other must not wait for the room that later ones have taken: more threads
+/// than slices that fit, over and over.
+#[test]
+fn a_file_a_day_flows_through_room_for_one() {
+    let mut days = vec![Vec::new(); 40];
+    for row in fleet(31, 300, 40, 40).into_iter().filter(|row| row.vehicle.is_some()) {
+        if let Some(day) = row.day.filter(|day| (-10..30).contains(day)) {
+            days[(day + 10) as usize].push(row);
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let layout: Vec<_> = days.iter().map(|rows| row_groups(rows, 50)).collect();
+    let toml = write_dataset(folder.path(), &layout, Writing { ids: IdType::Int64, statistics: true });
+    let wanted = expected(days.iter().flatten().copied(), None, IdType::Int64);
+    let dataset = Dataset::open(&toml, 2, &Control::silent()).unwrap();
+    let mut by_time = 0;
+    for memory_limit_bytes in (10..21).map(|bits| 1 << bits) {
+        let order = Order::TimeOrderedPerVehicle;
+        let request = ScanRequest { memory_limit_bytes, threads: 8, order, chunk_rows: 20, ..request() };
+        for _ in 0..20 {
+            let sink = Collector::new(request.threads, request.chunk_rows);
+            let stuck = std::sync::atomic::AtomicBool::new(false);
+            let report = std::thread::scope(|scope| {
+                let (done, waiting) = std::sync::mpsc::channel::<()>();
+                let stuck = &stuck;
+                scope.spawn(move || {
+                    let patience = std::time::Duration::from_secs(60);
+                    if waiting.recv_timeout(patience) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                        stuck.store(true, std::sync::atomic::Ordering::Relaxed);
+                    }
+                });
+                let report = scan(&dataset, &request, &Control::new(stuck, &|_| {}), &sink);
+                drop(done);
+                report.unwrap_or_else(|error| panic!("stuck with {memory_limit_bytes} bytes: {error}"))
+            });
+            assert!(sink.in_time_order());
+            assert_eq!(sink.records(&report.ids), wanted.records, "{memory_limit_bytes}");
+            by_time += usize::from(report.kind == ScanKind::ByTime);
+            if report.kind == ScanKind::Spill {
+                break;
+            }
+        }
+    }
+    assert!(by_time >= 40, "{by_time} scans were by time: the limits miss what the test is about");
+}
+
 #[test]
 fn shards_share_the_vehicles_out() {
     let rows = fleet(11, 50, 40, 500);

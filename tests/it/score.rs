@@ -451,3 +451,30 @@ fn an_empty_fleet_has_no_rows() {
     assert_eq!((rows.rows(), rows.batch(0..12).unwrap().num_rows()), (12, 12));
     assert_eq!(scorer.standard.median_rate, [None, None]);
 }
+
+/// What `verify` compares with: it must name the vehicle, mode and position where one bit differs, and rows too many.
+#[test]
+fn the_first_difference_is_named() {
+    use fleetwear::engine::verify::first_difference;
+    let tiny = Tiny::new(vec![replacement(0, 0, None, 150)], 199);
+    let records: Vec<Record> = (100..200).flat_map(|day| (0..3).map(move |vehicle| (vehicle, day, 80, 40))).collect();
+    let sums = tiny.sums(&[&records], ids(4));
+    let compare = |other: &FleetSums| {
+        let scorers =
+            [&sums, other].map(|sums| Scorer::new(tiny.fleet(sums), &tiny.vehicles, &tiny.parts, &tiny.starts));
+        let rows = scorers.each_ref().map(|scorer| ScoreRows::new(scorer, "bus", vec![]));
+        first_difference(("one", &rows[0]), ("other", &rows[1])).unwrap()
+    };
+    assert_eq!(compare(&sums), None);
+
+    let mut wrong = sums.clone();
+    *wrong.damage.clocks_q48.iter_mut().rev().find(|clock| **clock > 0).unwrap() ^= 1;
+    let found = compare(&wrong).unwrap();
+    assert_eq!(found.runs, ("one".to_owned(), "other".to_owned()));
+    assert_eq!(found.column, "clocks");
+    assert_ne!(found.values.0, found.values.1);
+    assert!(!found.vehicle.is_empty() && !found.failure_mode.is_empty());
+
+    let longer = tiny.sums(&[&records], ids(5));
+    assert_eq!(compare(&longer).unwrap().column, "rows of the table");
+}

@@ -116,47 +116,92 @@ pub(super) fn exposure_column(index: usize, dataset: &Dataset, place: &Place) ->
     Ok((Column { exposure_log2, terms_log2: Vec::new() }, least))
 }
 
-/// A term as an input and its column of log2 ratios; the rows for "not available" hold 0.
-pub(super) fn term_column(term: &Term, dataset: &Dataset) -> Result<(InputKey, Vec<f64>), ModelError> {
+/// A term as inputs with their columns of log2 ratios; the rows for "not available" hold 0.
+///
+/// A formula of two channels becomes three: the law along each channel while the other stands at its reference, for
+/// every code, and in the pair's bins only what the two do not say: zero along both references, and small beside them,
+/// so that the bins cost little. Where one channel is not available, the law at its reference counts.
+pub(super) fn term_columns(term: &Term, dataset: &Dataset) -> Result<Vec<(InputKey, Vec<f64>)>, ModelError> {
     let missing = |variable: &Variable| ModelError::UnknownChannel {
         place: Box::new(term.places.of("channel")),
         channel: variable.channel.clone(),
         nearest: None,
     };
-    let position = |variable: &Variable| dataset.position(&variable.channel).ok_or_else(|| missing(variable));
+    let found = |variable: &Variable| {
+        let index = dataset.position(&variable.channel).ok_or_else(|| missing(variable))?;
+        Ok((index, *dataset.channels.get(index).ok_or_else(|| missing(variable))?))
+    };
     match &term.law {
         Law::One(variable, curve) => {
-            let index = position(variable)?;
-            let channel = dataset.channels.get(index).ok_or_else(|| missing(variable))?;
-            Ok((InputKey::Channel(index), curve_column(term, variable, curve, channel)?))
+            let (index, channel) = found(variable)?;
+            Ok(vec![(InputKey::Channel(index), curve_column(term, variable, curve, channel)?)])
+        }
+        Law::Two([variable_a, variable_b], surface @ Surface::Table { .. }) => {
+            let (a, b) = (found(variable_a)?, found(variable_b)?);
+            let ratio = |at, tolerance| surface.log2_ratio(at, tolerance);
+            Ok(vec![pair_column(term, [(variable_a, a), (variable_b, b)], surface, ratio)?])
         }
         Law::Two([variable_a, variable_b], surface) => {
-            let (channel_a, channel_b) = (position(variable_a)?, position(variable_b)?);
-            let channel = |index: usize, variable| dataset.channels.get(index).ok_or_else(|| missing(variable));
-            let a = bins(term, variable_a, channel(channel_a, variable_a)?, surface, 0)?;
-            let b = bins(term, variable_b, channel(channel_b, variable_b)?, surface, 1)?;
-            let stride = b.midpoints.len() as u16 + 1;
-            let mut log2 = Vec::with_capacity((a.midpoints.len() + 1) * usize::from(stride));
-            for x in &a.midpoints {
-                for y in &b.midpoints {
-                    let ratio = match (x, y) {
-                        (Some(x), Some(y)) => surface.log2_ratio([*x, *y], [a.tolerance, b.tolerance]),
-                        // No code falls there.
-                        _ => 0.0,
-                    };
-                    check_finite(term, ratio, || {
-                        let at = |value: &Option<f64>| value.unwrap_or(f64::NAN);
-                        format!("{} = {}, {} = {}", variable_a.channel, at(x), variable_b.channel, at(y))
-                    })?;
-                    log2.push(ratio);
-                }
-                log2.push(0.0);
-            }
-            log2.resize(log2.len() + usize::from(stride), 0.0);
-            let bins_a = a.bin_of_code.into_iter().map(|bin| bin * stride).collect();
-            Ok((InputKey::Pair { channel_a, channel_b, bins_a, bins_b: b.bin_of_code }, log2))
+            let (a, b) = (found(variable_a)?, found(variable_b)?);
+            let [x0, y0] = surface.reference();
+            let along_a = |x: f64| surface.log2_ratio([x, y0], [0.0; 2]);
+            let along_b = |y: f64| surface.log2_ratio([x0, y], [0.0; 2]);
+            let rest = |[x, y]: [f64; 2], tolerance| surface.log2_ratio([x, y], tolerance) - along_a(x) - along_b(y);
+            Ok(vec![
+                (InputKey::Channel(a.0), main_effect(term, variable_a, a.1, along_a)?),
+                (InputKey::Channel(b.0), main_effect(term, variable_b, b.1, along_b)?),
+                pair_column(term, [(variable_a, a), (variable_b, b)], surface, rest)?,
+            ])
         }
     }
+}
+
+/// A law along one of its channels, for every code.
+fn main_effect(
+    term: &Term,
+    variable: &Variable,
+    channel: &Channel,
+    log2_ratio: impl Fn(f64) -> f64,
+) -> Result<Vec<f64>, ModelError> {
+    let mut log2 = Vec::with_capacity(channel.codes as usize + 1);
+    for code in 0..channel.codes {
+        let ratio = log2_ratio(variable.clamp(channel.value(code)));
+        check_finite(term, ratio, || format!("{} = {}", variable.channel, channel.value(code)))?;
+        log2.push(ratio);
+    }
+    log2.push(0.0);
+    Ok(log2)
+}
+
+/// The synthetic channel of a pair: a row for every two bins.
+fn pair_column(
+    term: &Term,
+    [(variable_a, (channel_a, a)), (variable_b, (channel_b, b))]: [(&Variable, (usize, &Channel)); 2],
+    surface: &Surface,
+    log2_ratio: impl Fn([f64; 2], [f64; 2]) -> f64,
+) -> Result<(InputKey, Vec<f64>), ModelError> {
+    let a = bins(term, variable_a, a, surface, 0)?;
+    let b = bins(term, variable_b, b, surface, 1)?;
+    let stride = b.midpoints.len() as u16 + 1;
+    let mut log2 = Vec::with_capacity((a.midpoints.len() + 1) * usize::from(stride));
+    for x in &a.midpoints {
+        for y in &b.midpoints {
+            let ratio = match (x, y) {
+                (Some(x), Some(y)) => log2_ratio([*x, *y], [a.tolerance, b.tolerance]),
+                // No code falls there.
+                _ => 0.0,
+            };
+            check_finite(term, ratio, || {
+                let at = |value: &Option<f64>| value.unwrap_or(f64::NAN);
+                format!("{} = {}, {} = {}", variable_a.channel, at(x), variable_b.channel, at(y))
+            })?;
+            log2.push(ratio);
+        }
+        log2.push(0.0);
+    }
+    log2.resize(log2.len() + usize::from(stride), 0.0);
+    let bins_a = a.bin_of_code.into_iter().map(|bin| bin * stride).collect();
+    Ok((InputKey::Pair { channel_a, channel_b, bins_a, bins_b: b.bin_of_code }, log2))
 }
 
 fn curve_column(term: &Term, variable: &Variable, curve: &Curve, channel: &Channel) -> Result<Vec<f64>, ModelError> {

@@ -11,7 +11,7 @@ mod masks;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use self::columns::{Column, InputKey, exposure_column, term_column};
+use self::columns::{Column, InputKey, exposure_column, term_columns};
 use super::channel::{Channel, PeriodLength, Schema};
 use super::compiled::{CompiledExposure, CompiledMechanism, CompiledMode, CompiledModel};
 use super::error::{ModelError, Place, nearest};
@@ -236,8 +236,9 @@ fn mechanism_columns(
         });
     }
     for term in &mechanism.terms {
-        let (key, log2) = term_column(term, dataset)?;
-        columns.entry(key).or_default().add_terms(&log2);
+        for (key, log2) in term_columns(term, dataset)? {
+            columns.entry(key).or_default().add_terms(&log2);
+        }
     }
     Ok((exposure, columns))
 }

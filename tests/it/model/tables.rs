@@ -109,3 +109,45 @@ fn masks_follow_the_attributes() {
     assert_eq!(compiled.masks(&|_| Some("M1")), [0]);
     assert_eq!(compiled.masks(&|_| None), [0]);
 }
+
+/// A battery's law of temperature and charge is exact along both references, and within what datasets/models/README.md
+/// says of its bins elsewhere.
+#[test]
+fn a_formula_of_two_channels_stays_near_itself_between_the_bins() {
+    use fleetwear::model::spec::Law;
+    let model = Model::load("ev-passenger").unwrap();
+    let schema = standard_schema();
+    let compiled = compile(&model, &schema).unwrap();
+    let number = compiled.mechanisms.iter().position(|mechanism| mechanism.id == "calendar").unwrap();
+    let calendar = model.modes.iter().flat_map(|mode| &mode.mechanisms).nth(number).unwrap();
+    let Law::Two([a, b], surface) = &calendar.terms[0].law else { panic!("the calendar law takes two channels") };
+    let channel = |name: &str| schema.channels.iter().find(|channel| channel.name == name).unwrap();
+    let place = |name: &str| compiled.channel_names.iter().position(|known| known == name).unwrap();
+    let (temp, charge) = (channel(&a.channel), channel(&b.channel));
+    let group = &compiled.tables.groups[number / GROUP_LANES];
+    let missing = vec![u16::MAX; compiled.channels.len()];
+    let sum = |codes: &[u16]| -> i64 {
+        let entry = |input: &fleetwear::model::tables::GroupInput| {
+            i64::from(input.rows_q18[compiled.row(input.input, codes)][number % GROUP_LANES])
+        };
+        group.inputs.iter().map(entry).sum()
+    };
+    let nothing = sum(&missing);
+    let mut errors = Vec::new();
+    for temp_code in (0..temp.codes).filter(|code| (10.0..=45.0).contains(&temp.value(*code))) {
+        for charge_code in (0..charge.codes).filter(|code| (10.0..=100.0).contains(&charge.value(*code))) {
+            let mut codes = missing.clone();
+            codes[place(&a.channel)] = temp_code as u16;
+            codes[place(&b.channel)] = charge_code as u16;
+            let law = surface.log2_ratio([temp.value(temp_code), charge.value(charge_code)], [0.0; 2]);
+            let got = (sum(&codes) - nothing) as f64 / f64::from(1 << 18);
+            errors.push(((got - law) * std::f64::consts::LN_2).abs());
+            if temp.value(temp_code) == 20.0 || charge.value(charge_code) == 60.0 {
+                assert!(errors[errors.len() - 1] < 2e-3, "{temp_code}, {charge_code}");
+            }
+        }
+    }
+    errors.sort_by(f64::total_cmp);
+    let (median, worst) = (errors[errors.len() / 2], errors[errors.len() - 1]);
+    assert!(median < 5e-4 && worst < 0.012, "median {median}, worst {worst}");
+}

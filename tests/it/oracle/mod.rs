@@ -97,15 +97,26 @@ impl Oracle<'_> {
                     self.curve(curve, &variable.channel, x) / self.curve(curve, &variable.channel, curve.reference())
                 }
             },
-            Law::Two([a, b], surface) => match (self.value(&a.channel), self.value(&b.channel)) {
-                (Some(x), Some(y)) => {
-                    let x = self.binned(a, surface, 0, x);
-                    let y = self.binned(b, surface, 1, y);
-                    let reference = surface.reference();
-                    at_surface(surface, x, y) / at_surface(surface, reference[0], reference[1])
+            Law::Two([a, b], surface @ Surface::Table { .. }) => {
+                match (self.value(&a.channel), self.value(&b.channel)) {
+                    (Some(x), Some(y)) => {
+                        let [x0, y0] = surface.reference();
+                        at_surface(surface, clamp(a, x), clamp(b, y)) / at_surface(surface, x0, y0)
+                    }
+                    _ => 1.0,
                 }
-                _ => 1.0,
-            },
+            }
+            // Along each channel the law itself, at the other's reference where that is not available; only what the
+            // two do not say together is taken in the middle of their bins.
+            Law::Two([a, b], surface) => {
+                let [x0, y0] = surface.reference();
+                let law = |x: f64, y: f64| at_surface(surface, x, y) / at_surface(surface, x0, y0);
+                let (x, y) = (self.value(&a.channel), self.value(&b.channel));
+                let alone = x.map_or(1.0, |x| law(clamp(a, x), y0)) * y.map_or(1.0, |y| law(x0, clamp(b, y)));
+                let (Some(x), Some(y)) = (x, y) else { return alone };
+                let (x, y) = (self.binned(a, surface, 0, x), self.binned(b, surface, 1, y));
+                alone * law(x, y) / (law(x, y0) * law(x0, y))
+            }
         }
     }
 
