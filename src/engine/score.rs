@@ -11,8 +11,11 @@ use super::report::{ScoreReport, Timings};
 use super::write_scores::{table, write_scores};
 use crate::backend::DeviceShare;
 use crate::fleet::account::Account;
+use crate::fleet::dictionary::Dictionary;
+use crate::fleet::error::FleetError;
 use crate::fleet::manifest::{Manifest, ManifestAccount, ManifestModel, StageTiming};
 use crate::fleet::writer::OutputFolder;
+use crate::model::spec::Model;
 use crate::run::{Control, Event};
 use crate::score::fleet::Fleet;
 use crate::score::output::ScoreRows;
@@ -33,6 +36,8 @@ pub fn score(plan: &ScorePlan, control: &Control) -> Result<ScoreReport, EngineE
     let pool = thread_pool(plan.threads)?;
     let mut state = plan.state.as_deref().map(StateFolder::open).transpose()?;
     if let Some(state) = &mut state
+        && !plan.rebuild_state
+        && was_asked_before(plan)?
         && let Some(record) = night::resume(state, &plan.out)?
     {
         return resumed(plan, record, began);
@@ -86,6 +91,14 @@ pub fn score(plan: &ScorePlan, control: &Control) -> Result<ScoreReport, EngineE
         }
     }
     timings.add_scan(&done, plan.threads);
+    if plan.as_of_day.is_none()
+        && let Some(text) = alone_on_its_day(&done, &cut)
+    {
+        warn(&mut warnings, control, text);
+    }
+    if let Some(text) = prepared.dataset.tables_account.warning() {
+        warn(&mut warnings, control, text);
+    }
     if cut.starts.events_not_placed > 0 {
         let events = cut.starts.events_not_placed;
         warn(
@@ -150,7 +163,7 @@ pub fn score(plan: &ScorePlan, control: &Control) -> Result<ScoreReport, EngineE
         device_reason: device_reason.clone(),
         threads: plan.threads,
         timings: timings.stages().into_iter().chain(night_report.iter().flat_map(NightReport::stages)).collect(),
-        details: night_report.as_ref().map(NightReport::details).unwrap_or_default(),
+        details: details(&prepared, night_report.as_ref()),
         ..Manifest::default()
     };
     let manifest = folder.finish(manifest)?;
@@ -174,6 +187,16 @@ pub fn score(plan: &ScorePlan, control: &Control) -> Result<ScoreReport, EngineE
         manifest,
         night: night_report,
     })
+}
+
+/// Whether the scores that stand at `plan.out` answer this very question: same model, dictionary and options.
+fn was_asked_before(plan: &ScorePlan) -> Result<bool, EngineError> {
+    let Some(manifest) = super::report::read_manifest(&plan.out) else { return Ok(false) };
+    let dictionary = Dictionary::load(&plan.data)?;
+    let text = std::fs::read(&dictionary.path).map_err(|error| FleetError::io(&dictionary.path, error))?;
+    Ok(manifest.options == options(plan)
+        && manifest.dictionary_blake3 == Some(blake3::hash(&text).to_hex().to_string())
+        && manifest.model.map(|model| model.blake3) == Some(Model::load(&plan.model)?.hash))
 }
 
 /// The report of a run that was killed when its scores were in place and its state did not count yet.
@@ -234,6 +257,29 @@ pub(super) fn latest_day(cut: &Cut, done: &Accumulated) -> Option<i32> {
     slots.map(|slot| slot.last_tick).max().map(|tick| cut.slots.axis.day(tick))
 }
 
+/// A warning where hardly any vehicle has a record near the latest: as a rule a clock that ran ahead, and then the
+/// whole fleet would be judged as of a day that has not come.
+fn alone_on_its_day(done: &Accumulated, cut: &Cut) -> Option<String> {
+    const NEAR_DAYS: i32 = 31;
+    const FEW: f64 = 0.01;
+    let axis = cut.slots.axis;
+    let (mut all, mut near) = (0, 0);
+    for vehicle in 0..done.sums.vehicles {
+        let slots = done.sums.tally.slots.get(cut.slots.of(vehicle)).unwrap_or_default();
+        let last = slots.iter().filter(|tally| tally.records > 0).map(|tally| axis.day(tally.last_tick)).max();
+        all += usize::from(last.is_some());
+        near += usize::from(last.is_some_and(|day| day >= cut.as_of_day.saturating_sub(NEAR_DAYS)));
+    }
+    let few = (near as f64) < FEW * all as f64;
+    few.then(|| {
+        let day = super::report::day_text(axis, cut.as_of_day);
+        format!(
+            "only {near} of {all} vehicles have a record within {NEAR_DAYS} days of {day}, the latest: if a clock ran \
+             ahead, give the day that counts with --as-of"
+        )
+    })
+}
+
 fn warn(warnings: &mut Vec<String>, control: &Control, text: String) {
     control.emit(Event::Warning(text.clone()));
     warnings.push(text);
@@ -247,6 +293,15 @@ fn provenance(prepared: &Prepared, as_of: &str) -> Vec<(String, String)> {
         ("fleetwear.model".to_owned(), format!("{} {}", prepared.model.name, prepared.model.version)),
         ("fleetwear.model_blake3".to_owned(), prepared.model.hash.clone()),
     ]
+}
+
+/// What became of the small tables, and of a night.
+fn details(prepared: &Prepared, night: Option<&NightReport>) -> serde_json::Map<String, serde_json::Value> {
+    let mut details = night.map(NightReport::details).unwrap_or_default();
+    if let Ok(tables) = serde_json::to_value(&prepared.dataset.tables_account) {
+        details.insert("tables".to_owned(), tables);
+    }
+    details
 }
 
 /// The options that bear on the content.

@@ -29,6 +29,25 @@ pub struct TablesAccount {
     pub events: Option<EventsAccount>,
 }
 
+impl TablesAccount {
+    /// What a user must know where rows of the small tables could not be used: replacements that restart no clock,
+    /// vehicles without attributes.
+    pub fn warning(&self) -> Option<String> {
+        let events = self.events.as_ref().filter(|events| events.quarantined() > 0).map(|events| {
+            let strange: Vec<String> = events.unknown_kind.values.keys().map(|value| format!("{value:?}")).collect();
+            let kinds = match strange.is_empty() {
+                true => String::new(),
+                false => format!(" (kinds that the dictionary does not name: {})", strange.join(", ")),
+            };
+            format!("{} of {} events{kinds}", events.quarantined(), events.rows_in)
+        });
+        let vehicles = self.vehicles.as_ref().filter(|vehicles| vehicles.no_vehicle > 0);
+        let vehicles = vehicles.map(|rows| format!("{} of {} vehicles", rows.no_vehicle, rows.rows_in));
+        let unusable: Vec<String> = events.into_iter().chain(vehicles).collect();
+        (!unusable.is_empty()).then(|| format!("{} cannot be used: `fleetwear check` says why", unusable.join(" and ")))
+    }
+}
+
 /// Rows in = vehicles + repeated + without vehicle.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct VehiclesAccount {

@@ -17,6 +17,8 @@ const CENTRES: usize = 12;
 const CENTRES_PER_ZONE: usize = 3;
 /// Service centres where warnings were tried out.
 pub const PILOT_CENTRES: usize = 2;
+/// Their customers that took part, about: a pilot has 500 to 1,000 vehicles, however large the fleet.
+const PILOT_VEHICLES: f64 = 750.0;
 /// Oldest vehicles at the start of the data, in days: the fleet has been on sale for six years.
 const OLDEST_DAYS: f64 = 2_190.0;
 /// Of the vehicles, sold while the data run, at most; less in short histories.
@@ -152,6 +154,17 @@ enum Trait {
     Pressure,
     Phase,
     SubLot,
+    Pilot,
+}
+
+impl Fleet {
+    /// Of the vehicles of the pilot's service centres, those that take part.
+    fn pilot_share(&self) -> f64 {
+        let all: f64 = self.zones.iter().map(|zone| zone.share).sum();
+        let first = self.zones.first().map_or(0.0, |zone| zone.share) / all;
+        let candidates = f64::from(self.plan.vehicles) * first * PILOT_CENTRES as f64 / self.centres as f64;
+        (PILOT_VEHICLES / candidates).min(1.0)
+    }
 }
 
 impl Profile {
@@ -213,7 +226,7 @@ impl Profile {
             build_day,
             sale_day,
             end_day,
-            pilot: zone * fleet.centres + centre < PILOT_CENTRES,
+            pilot: zone * fleet.centres + centre < PILOT_CENTRES && uniform(Trait::Pilot) < fleet.pilot_share(),
             drift: fleet.lot.drift(vehicle, draws),
             weekday_km,
             weekend_km: weekday_km * style.weekend_ratio,
@@ -260,4 +273,24 @@ fn lot_name((year, quarter): (i32, u32), letter: char) -> String {
 /// Name of the drifting lot.
 pub fn drifting_lot_name(plan: &SynthPlan) -> String {
     lot_name(build_quarter(plan.start_day - 90), 'D')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pilot_has_the_size_of_a_pilot() {
+        for (vehicles, zones, wanted) in
+            [(20_000, &[][..], 500..=1000), (60_000, &["shenyang"][..], 500..=1000), (1_000, &[][..], 40..=110)]
+        {
+            let mut plan = SynthPlan::new(vehicles, 30, 7);
+            if !zones.is_empty() {
+                plan.zones = zones.iter().map(|zone| ((*zone).to_owned(), 1.0)).collect();
+            }
+            let fleet = Fleet::new(&plan).unwrap();
+            let pilots = (0..vehicles).filter(|vehicle| Profile::draw(&fleet, *vehicle).pilot).count();
+            assert!(wanted.contains(&pilots), "{pilots} of {vehicles}");
+        }
+    }
 }
