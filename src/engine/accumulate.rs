@@ -130,3 +130,76 @@ fn accumulate_once(prepared: &Prepared, cut: &Cut, way: &Way, control: &Control)
     let device_reason = why.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(Accumulated { sums, scan, scan_time, times, readback_time: began.elapsed(), device, device_reason })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    fn way(fallback: bool) -> Way {
+        Way {
+            backend: Choice::Gpu,
+            device: Some("card".to_owned()),
+            device_share: DeviceShare::Usual,
+            fallback,
+            threads: 2,
+            memory_limit_bytes: 1 << 28,
+            chunk_rows: 1 << 16,
+            reversed: false,
+            shard: None,
+            scan_kind: None,
+            hash_inputs: false,
+            drivers: true,
+            skip_later: false,
+        }
+    }
+
+    /// Tries until as many attempts as there are errors have failed: how often, the last way, and what came of it.
+    fn attempts(fallback: bool, errors: Vec<BackendError>) -> (usize, Way, Result<String, EngineError>) {
+        let (tried, left) = (RefCell::new(Vec::new()), RefCell::new(errors));
+        let once = |way: &Way| {
+            tried.borrow_mut().push(way.clone());
+            left.borrow_mut().pop().map_or(Ok("chosen".to_owned()), |error| Err(error.into()))
+        };
+        let done = with_fallback(&way(fallback), &Control::silent(), once, |reason| reason);
+        let tried = tried.into_inner();
+        (tried.len(), tried[tried.len() - 1].clone(), done)
+    }
+
+    fn lost() -> BackendError {
+        BackendError::Lost { device: "card".to_owned(), reason: "unplugged".to_owned() }
+    }
+
+    fn out_of_memory() -> BackendError {
+        BackendError::OutOfMemory { device: "card".to_owned(), what: "sums", asked_bytes: 1 << 30 }
+    }
+
+    #[test]
+    fn a_device_that_fails_is_tried_smaller_and_then_left() {
+        let (tried, last, done) = attempts(true, vec![]);
+        assert_eq!((tried, last.chunk_rows, done.unwrap().as_str()), (1, 1 << 16, "chosen"));
+
+        let (tried, last, done) = attempts(true, vec![out_of_memory()]);
+        assert_eq!(
+            (tried, last.backend, last.device_share, last.chunk_rows),
+            (2, Choice::Gpu, DeviceShare::Small, 1 << 13)
+        );
+        let story = done.unwrap();
+        assert!(story.contains("out of memory") && story.ends_with("again with smaller batches; chosen"), "{story}");
+
+        let (tried, last, done) = attempts(true, vec![lost(), out_of_memory()]);
+        assert_eq!((tried, last.backend, last.device), (3, Choice::Cpu, None));
+        let story = done.unwrap();
+        assert!(story.contains("unplugged") && story.ends_with("on the processor"), "{story}");
+    }
+
+    #[test]
+    fn nothing_is_tried_again_where_that_is_not_allowed_or_cannot_help() {
+        let (tried, _, done) = attempts(false, vec![lost()]);
+        assert!(tried == 1 && matches!(done, Err(EngineError::Backend(BackendError::Lost { .. }))));
+        let missing = BackendError::NoDevice { wanted: None, why: "none".to_owned() };
+        let (tried, _, done) = attempts(true, vec![missing]);
+        assert!(tried == 1 && matches!(done, Err(EngineError::Backend(BackendError::NoDevice { .. }))));
+    }
+}
