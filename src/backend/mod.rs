@@ -15,7 +15,7 @@ pub mod survival_start;
 pub mod upload;
 
 pub use gate::GateError;
-pub use open::{Choice, DeviceShare, Opened, open, open_within};
+pub use open::{Choice, DeviceShare, Opened, open, open_for};
 
 use crate::model::tables::DamageTables;
 

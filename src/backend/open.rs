@@ -1,8 +1,9 @@
 //! Which backend does the work, and why: the text goes into manifests.
 //!
-//! `auto` takes a hardware GPU only where a short trial on made-up records of the same model says that it beats all
-//! the processor's threads together; the answer is kept for the life of the process. A software rasteriser is never
-//! taken unless its name was given.
+//! `auto` takes a hardware GPU only where there are enough records to make up for opening it (a night's single day has
+//! not), and a short trial on made-up records of the same model says that it beats all the processor's threads
+//! together; the answer is kept for the life of the process. A software rasteriser is never taken unless its name was
+//! given.
 
 use super::cpu::damage::CpuDamage;
 use super::{BackendError, DamageBackend, DamageRequest};
@@ -42,11 +43,16 @@ pub fn open(
     threads: usize,
     request: &DamageRequest,
 ) -> Result<Opened, BackendError> {
-    open_within(DeviceShare::Usual, choice, device, threads, request)
+    open_for(u64::MAX, DeviceShare::Usual, choice, device, threads, request)
 }
 
-/// The same, within a share of the device.
-pub fn open_within(
+/// Fewer records than this are not worth a device: two threads sum them in less time than opening one and trying it
+/// out takes, half a second to several.
+const LEAST_RECORDS: u64 = 20_000_000;
+
+/// The same for about so many records, within a share of the device.
+pub fn open_for(
+    records: u64,
     share: DeviceShare,
     choice: Choice,
     device: Option<&str>,
@@ -56,6 +62,9 @@ pub fn open_within(
     match choice {
         Choice::Cpu => cpu(request, "--backend cpu".to_owned()),
         Choice::Gpu => gpu(share, device, request),
+        Choice::Auto if records < LEAST_RECORDS => {
+            cpu(request, format!("{records} records are summed before a device would be open"))
+        }
         Choice::Auto => match worth_a_gpu(device, threads, request) {
             Ok(why) => gpu(share, device, request).map(|opened| Opened { why, ..opened }),
             Err(why) => cpu(request, why),

@@ -103,7 +103,8 @@ fn accumulate_once(prepared: &Prepared, cut: &Cut, way: &Way, control: &Control)
     let request = DamageRequest { tables: &prepared.model.tables, masks: &cut.masks, drivers: way.drivers };
     let why = Mutex::new(String::new());
     let open = || -> Result<Box<dyn DamageBackend>, BackendError> {
-        let opened = backend::open_within(way.device_share, way.backend, way.device.as_deref(), way.threads, &request)?;
+        let (records, device) = (prepared.dataset.history_rows(), way.device.as_deref());
+        let opened = backend::open_for(records, way.device_share, way.backend, device, way.threads, &request)?;
         *why.lock().unwrap_or_else(PoisonError::into_inner) = opened.why;
         Ok(opened.backend)
     };

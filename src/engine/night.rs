@@ -162,10 +162,16 @@ impl Night {
     ) -> Result<(Accumulated, Kept<'b>), EngineError> {
         let tables = &prepared.model.tables;
         let why = Mutex::new(String::new());
+        let records = match self.before {
+            Some(_) => prepared.dataset.rows_of(|path| {
+                [&self.stock.new, &self.stock.pending].into_iter().flatten().any(|file| file.as_path() == path)
+            }),
+            None => prepared.dataset.history_rows(),
+        };
         let open_backend = || -> Result<Box<dyn DamageBackend>, BackendError> {
             let request = DamageRequest { tables, masks: &cut.masks, drivers: way.drivers };
-            let opened =
-                backend::open_within(way.device_share, way.backend, way.device.as_deref(), way.threads, &request)?;
+            let device = way.device.as_deref();
+            let opened = backend::open_for(records, way.device_share, way.backend, device, way.threads, &request)?;
             *why.lock().unwrap_or_else(PoisonError::into_inner) = opened.why;
             Ok(opened.backend)
         };

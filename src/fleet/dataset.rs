@@ -113,7 +113,12 @@ impl Dataset {
 
     /// Rows of the histories, by the footers that can be read.
     pub fn history_rows(&self) -> u64 {
-        self.histories.iter().map(|file| file.rows).sum()
+        self.rows_of(|_| true)
+    }
+
+    /// The same of some files.
+    pub fn rows_of(&self, wanted: impl Fn(&Path) -> bool) -> u64 {
+        self.histories.iter().filter(|file| wanted(file.path())).map(|file| file.rows).sum()
     }
 }
 

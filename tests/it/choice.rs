@@ -4,7 +4,7 @@
 use fleetwear::backend::BackendError;
 #[cfg(feature = "gpu")]
 use fleetwear::backend::gpu::{damage::GpuDamage, device::pick, limits::GpuLimits, trial::compare as compare_devices};
-use fleetwear::backend::{Choice, DamageRequest, open};
+use fleetwear::backend::{Choice, DamageRequest, DeviceShare, open, open_for};
 
 use crate::batches::model;
 
@@ -22,6 +22,16 @@ fn auto_never_takes_a_software_rasteriser() {
     assert!(named.backend.description().contains(device), "{}", named.backend.description());
     let cpu = open(Choice::Cpu, None, 2, &request).unwrap();
     assert!(cpu.backend.description().starts_with("cpu"));
+}
+
+/// A night's single day is not worth looking for a device; the same of a whole history is.
+#[test]
+fn auto_leaves_few_records_to_the_processor() {
+    let (tables, masks) = model(1, 3, 2, 0);
+    let request = DamageRequest { tables: &tables, masks: &masks, drivers: false };
+    let auto = |records| open_for(records, DeviceShare::Usual, Choice::Auto, None, 2, &request).unwrap().why;
+    assert!(auto(1_000_000).starts_with("1000000 records are summed before"), "{}", auto(1_000_000));
+    assert!(!auto(365_000_000).contains("are summed before"), "{}", auto(365_000_000));
 }
 
 /// The trial measures both sides once, and then remembers.
