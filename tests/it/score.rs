@@ -475,6 +475,12 @@ fn the_first_difference_is_named() {
     assert_ne!(found.values.0, found.values.1);
     assert!(!found.vehicle.is_empty() && !found.failure_mode.is_empty());
 
+    // A vehicle that stands first, since its id is the smallest.
     let longer = tiny.sums(&[&records], ids(5));
-    assert_eq!(compare(&longer).unwrap().column, "rows of the table");
+    let found = compare(&longer).unwrap();
+    assert_eq!((found.column.as_str(), found.values.1.as_str()), ("bus", "996"));
+    // One that stands last: all rows of the shorter table agree.
+    let longer = tiny.sums(&[&records], Ids::Integer(vec![1000, 999, 998, 997, 5000]));
+    let found = compare(&longer).unwrap();
+    assert_eq!((found.column.as_str(), found.vehicle.as_str()), ("rows of the table", "5000"));
 }

