@@ -1,15 +1,16 @@
-//! Storage that grows by ranges and is shared by all threads: rows 0, 1, 2 … of fixed width, a lock for every 2^14.
+//! Storage that grows by ranges and is shared by all threads: rows 0, 1, 2 … of fixed width, a lock for every 64.
 //!
 //! A range takes memory when its first row is touched. Threads that work on different ranges never meet; threads
 //! that walk the same ranges (a file a day, all vehicles in each) follow one another through them.
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-/// Rows of a range.
+/// Rows of a range: few, so that threads with neighbouring chunks of long histories, some ninety vehicles each, hardly
+/// ever meet; enough that a lock costs little where every row is another vehicle's.
 pub const RANGE_ROWS: usize = 1 << RANGE_BITS;
-pub const RANGE_BITS: u32 = 14;
+pub const RANGE_BITS: u32 = 6;
 /// Ranges of a block: both levels of the tree together cover every `u32`.
-const BLOCK_BITS: u32 = 9;
+const BLOCK_BITS: u32 = 13;
 
 /// The ranges of one kind of row; `T` is what is kept for [`RANGE_ROWS`] rows.
 pub struct Ranges<T> {
