@@ -130,7 +130,7 @@ fn of_engine(error: &EngineError) -> Exit {
             Exit::Config
         }
         EngineError::NoRecords => Exit::Input,
-        EngineError::UnknownVehicle { .. } => Exit::Usage,
+        EngineError::UnknownVehicle { .. } | EngineError::AsOf { .. } => Exit::Usage,
         EngineError::Internal { .. } => Exit::Internal,
     }
 }

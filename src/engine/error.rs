@@ -46,6 +46,11 @@ pub enum EngineError {
         "the histories hold no dated record, so there is no latest day: check the files, or give a day with --as-of"
     )]
     NoRecords,
+    /// A number where the dataset has dates.
+    #[error(
+        "day {day} as of which to score lies in no year that this dataset can hold: write a date, such as --as-of 2026-10-31"
+    )]
+    AsOf { day: i32 },
     #[error("no vehicle {id:?} in the dataset; ids are {kind}")]
     UnknownVehicle { id: String, kind: &'static str },
     #[error("cannot start {threads} threads: {problem}")]

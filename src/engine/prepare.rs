@@ -84,7 +84,16 @@ impl Prepared {
     }
 
     /// Parts, slots and masks as of a day.
+    ///
+    /// # Errors
+    ///
+    /// A day beyond the years that timestamps can have (1932 to 2068), in a dataset of dates: `20261031` was meant
+    /// as a date. More slots than there can be.
     pub fn cut(&self, as_of_day: i32) -> Result<Cut, EngineError> {
+        let years = TimeAxis::SecondsSince2000.day(i32::MIN)..=TimeAxis::SecondsSince2000.day(i32::MAX);
+        if self.dataset.axis != TimeAxis::Integer && !years.contains(&as_of_day) {
+            return Err(EngineError::AsOf { day: as_of_day });
+        }
         let vehicles = &self.dataset.vehicles;
         let starts = PartStarts::new(&self.parts, vehicles, as_of_day);
         let slots = SlotPlan::new(self.dataset.axis, as_of_day, vehicles.known, &starts)?;

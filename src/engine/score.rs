@@ -96,7 +96,8 @@ pub fn score(plan: &ScorePlan, control: &Control) -> Result<ScoreReport, EngineE
     {
         warn(&mut warnings, control, text);
     }
-    if let Some(text) = prepared.dataset.tables_account.warning() {
+    let joins = prepared.dataset.joins.iter().filter_map(|join| join.account.warning());
+    for text in prepared.dataset.tables_account.warning().into_iter().chain(joins) {
         warn(&mut warnings, control, text);
     }
     if cut.starts.events_not_placed > 0 {

@@ -75,6 +75,18 @@ impl JoinAccount {
     pub fn balances(&self) -> bool {
         self.rows_in == self.taken + self.repeated + self.no_key
     }
+
+    /// What a user must know where a side table is finer than the histories, hourly weather beside days for instance:
+    /// of the rows with one key only the smallest codes count.
+    pub fn warning(&self) -> Option<String> {
+        let Self { name, rows_in, repeated, .. } = self;
+        (*repeated > 0).then(|| {
+            format!(
+                "{repeated} of {rows_in} rows of the side table {name:?} repeat another's key, and of those only the \
+                 smallest values count: bring it to one row a key"
+            )
+        })
+    }
 }
 
 /// Rows as they come from the files.

@@ -130,6 +130,17 @@ fn every_gpu_run_equals_the_processor() {
 }
 
 #[test]
+fn a_date_without_its_dashes_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    SmallFleet::new(3).write(folder.path(), Layout::ByVehicle(1));
+    let mut plan = plan(folder.path(), "out");
+    plan.as_of_day = Some(20_261_031);
+    let error = score(&plan, &Control::silent()).unwrap_err();
+    assert!(matches!(error, fleetwear::engine::EngineError::AsOf { day: 20_261_031 }), "{error}");
+    assert!(error.to_string().contains("--as-of 2026-10-31"));
+}
+
+#[test]
 fn verify_makes_all_runs_and_agrees() {
     let folder = tempfile::tempdir().unwrap();
     let fleet = SmallFleet::new(50);
