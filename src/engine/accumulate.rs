@@ -33,6 +33,40 @@ pub struct Way {
     pub skip_later: bool,
 }
 
+impl Way {
+    /// Opens the backend for about so many records; `why` learns why this one.
+    pub(super) fn open(
+        &self,
+        records: u64,
+        prepared: &Prepared,
+        cut: &Cut,
+        why: &Mutex<String>,
+    ) -> Result<Box<dyn DamageBackend>, BackendError> {
+        let request = DamageRequest { tables: &prepared.model.tables, masks: &cut.masks, drivers: self.drivers };
+        let device = self.device.as_deref();
+        let opened = backend::open_for(records, self.device_share, self.backend, device, self.threads, &request)?;
+        *why.lock().unwrap_or_else(PoisonError::into_inner) = opened.why;
+        Ok(opened.backend)
+    }
+
+    /// What the reader is asked for, in any order.
+    pub(super) fn scan_request(&self, prepared: &Prepared, cut: &Cut) -> ScanRequest {
+        ScanRequest {
+            channels: prepared.channels.clone(),
+            order: Order::Any,
+            as_of_day: self.skip_later.then_some(cut.as_of_day),
+            threads: self.threads,
+            memory_limit_bytes: self.memory_limit_bytes,
+            chunk_rows: self.chunk_rows,
+            reversed: self.reversed,
+            shard: self.shard,
+            kind: self.scan_kind,
+            hash_inputs: self.hash_inputs,
+            files: None,
+        }
+    }
+}
+
 /// What came of it.
 #[derive(Debug)]
 pub struct Accumulated {
@@ -100,28 +134,10 @@ fn is_device_failure(error: &BackendError) -> bool {
 }
 
 fn accumulate_once(prepared: &Prepared, cut: &Cut, way: &Way, control: &Control) -> Result<Accumulated, EngineError> {
-    let request = DamageRequest { tables: &prepared.model.tables, masks: &cut.masks, drivers: way.drivers };
     let why = Mutex::new(String::new());
-    let open = || -> Result<Box<dyn DamageBackend>, BackendError> {
-        let (records, device) = (prepared.dataset.history_rows(), way.device.as_deref());
-        let opened = backend::open_for(records, way.device_share, way.backend, device, way.threads, &request)?;
-        *why.lock().unwrap_or_else(PoisonError::into_inner) = opened.why;
-        Ok(opened.backend)
-    };
+    let open = || way.open(prepared.dataset.history_rows(), prepared, cut, &why);
     let packer = Packer::new(&cut.slots, &prepared.model.inputs, &prepared.exposures, way.threads, &open)?;
-    let request = ScanRequest {
-        channels: prepared.channels.clone(),
-        order: Order::Any,
-        as_of_day: way.skip_later.then_some(cut.as_of_day),
-        threads: way.threads,
-        memory_limit_bytes: way.memory_limit_bytes,
-        chunk_rows: way.chunk_rows,
-        reversed: way.reversed,
-        shard: way.shard,
-        kind: way.scan_kind,
-        hash_inputs: way.hash_inputs,
-        files: None,
-    };
+    let request = way.scan_request(prepared, cut);
     let began = Instant::now();
     let mut scan = scan(&prepared.dataset, &request, control, &packer)?;
     let scan_time = began.elapsed();

@@ -15,7 +15,6 @@ use super::prepare::{Cut, Prepared};
 use super::report::day_text;
 use crate::backend::{self, BackendError, Choice, DamageBackend, DamageRequest, SlotMasks};
 use crate::fleet::account::Skip;
-use crate::fleet::chunk::Order;
 use crate::fleet::dataset::Dataset;
 use crate::fleet::dictionary::ChannelSource;
 use crate::fleet::error::FleetError;
@@ -163,36 +162,20 @@ impl Night {
         let tables = &prepared.model.tables;
         let why = Mutex::new(String::new());
         let records = match self.before {
-            Some(_) => prepared.dataset.rows_of(|path| {
-                [&self.stock.new, &self.stock.pending].into_iter().flatten().any(|file| file.as_path() == path)
-            }),
+            Some(_) => {
+                let tonight = self.stock.new.iter().chain(&self.stock.pending).map(PathBuf::as_path);
+                let tonight: BTreeSet<&Path> = tonight.collect();
+                prepared.dataset.rows_of(|path| tonight.contains(path))
+            }
             None => prepared.dataset.history_rows(),
         };
-        let open_backend = || -> Result<Box<dyn DamageBackend>, BackendError> {
-            let request = DamageRequest { tables, masks: &cut.masks, drivers: way.drivers };
-            let device = way.device.as_deref();
-            let opened = backend::open_for(records, way.device_share, way.backend, device, way.threads, &request)?;
-            *why.lock().unwrap_or_else(PoisonError::into_inner) = opened.why;
-            Ok(opened.backend)
-        };
+        let open_backend = || way.open(records, prepared, cut, &why);
         // A few days of some vehicles: not worth a device, and the sums are the same.
         let open_cells = |masks: &SlotMasks, drivers: bool| -> Result<Box<dyn DamageBackend>, BackendError> {
             let request = DamageRequest { tables, masks, drivers };
             Ok(backend::open(Choice::Cpu, None, way.threads, &request)?.backend)
         };
-        let request = ScanRequest {
-            channels: prepared.channels.clone(),
-            order: Order::Any,
-            as_of_day: way.skip_later.then_some(cut.as_of_day),
-            threads: way.threads,
-            memory_limit_bytes: way.memory_limit_bytes,
-            chunk_rows: way.chunk_rows,
-            reversed: way.reversed,
-            shard: way.shard,
-            kind: way.scan_kind,
-            hash_inputs: true,
-            files: None,
-        };
+        let request = ScanRequest { hash_inputs: true, ..way.scan_request(prepared, cut) };
         let joins = used_joins(prepared);
         let context = NightContext {
             fleet: self.fleet(prepared, cut, &joins),

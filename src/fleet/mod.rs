@@ -16,6 +16,7 @@ mod dictionary_parse;
 pub mod error;
 pub mod events;
 pub mod files;
+pub mod flags;
 pub mod guard;
 mod history_file;
 pub mod ids;

@@ -3,6 +3,7 @@
 //! Units: the channel's, a day, days on the dataset's axis.
 
 use super::slope::DaysToLimit;
+use crate::fleet::flags::{Remark, Remarks};
 
 /// Which detector spoke first. On one day the threshold goes first, then drift.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,26 +97,16 @@ pub const NAMES: [(Flag, &str); 12] = [
     (Flag::Replaced, "replaced"),
 ];
 
+impl Remark for Flag {
+    const NAMES: &'static [(Self, &'static str)] = &NAMES;
+
+    fn place(self) -> u8 {
+        self as u8
+    }
+}
+
 /// The flags of one alarm.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Flags(u16);
-
-impl Flags {
-    pub fn raise(&mut self, flag: Flag, condition: bool) {
-        self.0 |= u16::from(condition) << flag as u8;
-    }
-
-    pub fn has(self, flag: Flag) -> bool {
-        self.0 >> flag as u8 & 1 == 1
-    }
-}
-
-impl std::fmt::Display for Flags {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
-        let raised = NAMES.iter().filter(|(flag, _)| self.has(*flag)).map(|(_, name)| *name);
-        formatter.write_str(&raised.collect::<Vec<_>>().join(","))
-    }
-}
+pub type Flags = Remarks<Flag>;
 
 #[cfg(test)]
 mod tests {

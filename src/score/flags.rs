@@ -1,5 +1,7 @@
 //! What a reader of a score should know before trusting it.
 
+use crate::fleet::flags::{Remark, Remarks};
+
 /// A remark on one row of the scores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -46,31 +48,16 @@ pub const NAMES: [(Flag, &str); 10] = [
     (Flag::UnlistedVehicle, "unlisted_vehicle"),
 ];
 
+impl Remark for Flag {
+    const NAMES: &'static [(Self, &'static str)] = &NAMES;
+
+    fn place(self) -> u8 {
+        self as u8
+    }
+}
+
 /// The flags of one row.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Flags(u16);
-
-impl Flags {
-    pub fn raise(&mut self, flag: Flag, condition: bool) {
-        self.0 |= u16::from(condition) << flag as u8;
-    }
-
-    pub fn has(self, flag: Flag) -> bool {
-        self.0 >> flag as u8 & 1 == 1
-    }
-}
-
-impl std::fmt::Display for Flags {
-    /// Names joined by commas; nothing if there are none.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut separator = "";
-        for (_, name) in NAMES.iter().filter(|(flag, _)| self.has(*flag)) {
-            write!(f, "{separator}{name}")?;
-            separator = ",";
-        }
-        Ok(())
-    }
-}
+pub type Flags = Remarks<Flag>;
 
 #[cfg(test)]
 mod tests {
