@@ -92,3 +92,13 @@ pub enum BackendError {
     #[error(transparent)]
     SurvivalGate(#[from] survival::SurvivalGateError),
 }
+
+impl BackendError {
+    /// Whether another attempt may help: the device was there, and then failed.
+    pub fn is_device_failure(&self) -> bool {
+        match self {
+            Self::Lost { .. } | Self::OutOfMemory { .. } | Self::Refused { .. } | Self::Timeout { .. } => true,
+            Self::NoDevice { .. } | Self::Gate(_) | Self::SurvivalGate(_) => false,
+        }
+    }
+}

@@ -106,7 +106,7 @@ pub(super) fn with_fallback<T>(
     let mut story = String::new();
     for (way, next) in [(way, "again with smaller batches"), (&smaller, "on the processor")] {
         match once(way) {
-            Err(EngineError::Backend(error)) if way.fallback && is_device_failure(&error) => {
+            Err(EngineError::Backend(error)) if way.fallback && error.is_device_failure() => {
                 control.emit(Event::Warning(format!("{error}; starting over {next}")));
                 story = format!("{story}{error}; started over {next}; ");
             }
@@ -120,17 +120,6 @@ pub(super) fn with_fallback<T>(
     let mut done = once(&processor)?;
     *reason(&mut done) = story.trim_end_matches("; ").to_owned();
     Ok(done)
-}
-
-/// Whether another attempt may help: the device was there, and then failed.
-fn is_device_failure(error: &BackendError) -> bool {
-    match error {
-        BackendError::Lost { .. }
-        | BackendError::OutOfMemory { .. }
-        | BackendError::Refused { .. }
-        | BackendError::Timeout { .. } => true,
-        BackendError::NoDevice { .. } | BackendError::Gate(_) | BackendError::SurvivalGate(_) => false,
-    }
 }
 
 fn accumulate_once(prepared: &Prepared, cut: &Cut, way: &Way, control: &Control) -> Result<Accumulated, EngineError> {

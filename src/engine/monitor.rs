@@ -13,7 +13,6 @@ use super::monitor_report::{MonitorSummary, Monitoring};
 use super::score::thread_pool;
 use crate::fleet::chunk::{Chunk, Order};
 use crate::fleet::dataset::Dataset;
-use crate::fleet::dictionary::Period;
 use crate::fleet::scan::{ChunkSink, ScanKind, ScanRequest, SinkError, scan};
 use crate::fleet::time::TimeAxis;
 use crate::fleet::vehicles::{Attribute, Ids};
@@ -32,9 +31,6 @@ use crate::run::{Control, Event};
 const PANEL_RECORDS: u64 = 1 << 22;
 /// Most shards that the fleet is read in for want of memory.
 const MOST_SHARDS: u32 = 64;
-/// A mean Gregorian month.
-const DAYS_PER_MONTH: f64 = 365.2425 / 12.0;
-const DAYS_PER_WEEK: f64 = 7.0;
 
 /// How to watch. Only `as_of_day`, `seed` and `cohorts` bear on the result.
 #[derive(Clone, Debug)]
@@ -112,7 +108,7 @@ pub fn monitor(
     }
     let (laid, channels) = lay(dataset, model, request, &mut monitoring.warnings)?;
     let pool = thread_pool(request.threads)?;
-    let steps = Steps::new(dataset.axis, period_days(&dataset.dictionary.histories.period));
+    let steps = Steps::new(dataset.axis, dataset.dictionary.histories.period.usual_days());
 
     control.emit(Event::Stage { name: "learn", total_rows: None });
     let shares = dataset.history_rows().div_ceil(PANEL_RECORDS).clamp(1, u64::from(u32::MAX)) as u32;
@@ -239,15 +235,6 @@ fn cohort_attributes<'a>(dataset: &'a Dataset, request: &MonitorRequest) -> Resu
         })
     };
     names.iter().map(find).collect()
-}
-
-/// The usual length of a record; trips are put together by day.
-fn period_days(period: &Period) -> f64 {
-    match period {
-        Period::Day | Period::Trip | Period::Channel(_) => 1.0,
-        Period::Week => DAYS_PER_WEEK,
-        Period::Month => DAYS_PER_MONTH,
-    }
 }
 
 /// In how many shards the watches fit into memory.

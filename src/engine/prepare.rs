@@ -6,7 +6,6 @@ use std::path::Path;
 use super::error::EngineError;
 use crate::backend::SlotMasks;
 use crate::fleet::dataset::Dataset;
-use crate::fleet::dictionary::Period;
 use crate::fleet::time::TimeAxis;
 use crate::fleet::vehicles::Attribute;
 use crate::model::compile::compile;
@@ -18,9 +17,6 @@ use crate::score::output;
 use crate::score::pack::{ExposureColumn, exposure_columns};
 use crate::score::parts::{ModeParts, PartStarts, Parts};
 use crate::score::slots::SlotPlan;
-
-/// A mean Gregorian month.
-const DAYS_PER_MONTH: f64 = 365.2425 / 12.0;
 
 /// A dataset with a model laid over it.
 #[derive(Debug)]
@@ -65,12 +61,10 @@ impl Prepared {
             channels: model.channels.clone(),
             exposures: exposure_columns(&model, &codes),
             parts: Parts::new(&modes),
-            period_days: match dataset.dictionary.histories.period {
+            period_days: match dataset.axis {
                 // Where time is an integer, a day of this program is one of its steps.
-                _ if dataset.axis == TimeAxis::Integer => 1.0,
-                Period::Day | Period::Trip | Period::Channel(_) => 1.0,
-                Period::Week => 7.0,
-                Period::Month => DAYS_PER_MONTH,
+                TimeAxis::Integer => 1.0,
+                TimeAxis::Days | TimeAxis::SecondsSince2000 => dataset.dictionary.histories.period.usual_days(),
             },
             dictionary_blake3: blake3::hash(&text).to_hex().to_string(),
             model,

@@ -62,7 +62,7 @@ pub(super) fn run(
     let mut warnings = Vec::new();
     let results = match followed(plan, &prepared, &setup, &mut warnings, control) {
         Err(EngineError::Backend(error))
-            if plan.fallback && plan.backend != Choice::Cpu && is_device_failure(&error) =>
+            if plan.fallback && plan.backend != Choice::Cpu && error.is_device_failure() =>
         {
             let story = format!("{error}; starting over on the processor");
             control.emit(Event::Warning(story.clone()));
@@ -74,16 +74,6 @@ pub(super) fn run(
     };
     control.emit(Event::Stage { name: "write", total_rows: None });
     pool.install(|| written(plan, &prepared, &setup, results, warnings, folder, began))
-}
-
-fn is_device_failure(error: &BackendError) -> bool {
-    match error {
-        BackendError::NoDevice { .. } | BackendError::Gate(_) | BackendError::SurvivalGate(_) => false,
-        BackendError::Lost { .. }
-        | BackendError::OutOfMemory { .. }
-        | BackendError::Refused { .. }
-        | BackendError::Timeout { .. } => true,
-    }
 }
 
 /// What the first pass found.

@@ -136,6 +136,20 @@ pub enum Period {
     Channel(usize),
 }
 
+/// A mean Gregorian month.
+const DAYS_PER_MONTH: f64 = 365.2425 / 12.0;
+
+impl Period {
+    /// The usual length of a record in days; trips are put together by day, and a channel's lengths are not known here.
+    pub fn usual_days(&self) -> f64 {
+        match self {
+            Period::Day | Period::Trip | Period::Channel(_) => 1.0,
+            Period::Week => DAYS_PER_WEEK,
+            Period::Month => DAYS_PER_MONTH,
+        }
+    }
+}
+
 /// A channel and where its values come from.
 #[derive(Clone, Debug)]
 pub struct ChannelDefinition {
