@@ -8,6 +8,7 @@ use super::table::{Table, count};
 use super::values::MaxBad;
 use super::words::Word;
 use crate::fleet::manifest::ManifestAccount;
+use crate::fleet::tables::TableRows;
 
 /// The account as lines: rows, then cells.
 pub fn text(account: &ManifestAccount, console: &Console) -> String {
@@ -47,16 +48,35 @@ pub fn rows(account: &ManifestAccount, console: &Console) -> String {
 /// A file of which no row counts: where, how many rows if known, why.
 pub type Unreadable<'a> = (&'a Path, Option<u64>, &'a str);
 
-/// Whether a finished run had more bad rows than allowed, and says so. A file of unknown length cannot be shown to
-/// stay below the limit, so it counts as beyond.
-pub fn verdict(account: &ManifestAccount, unreadable: &[Unreadable], max_bad: MaxBad, console: &Console) -> Exit {
+/// Whether a finished run had more bad rows than allowed, and says so: the histories and each small table by itself, so
+/// that the many rows of the one cannot hide those of the other. A file of unknown length cannot be shown to stay below
+/// the limit, so it counts as beyond.
+pub fn verdict(
+    account: &ManifestAccount,
+    tables: &[TableRows],
+    unreadable: &[Unreadable],
+    max_bad: MaxBad,
+    console: &Console,
+) -> Exit {
+    let mut exit = Exit::Ok;
+    for TableRows { table, rows_in, quarantined } in tables {
+        if max_bad.exceeded(*quarantined, *rows_in) {
+            let (bad, all) = (count(*quarantined), count(*rows_in));
+            let share = 100.0 * *quarantined as f64 / (*rows_in).max(1) as f64;
+            console.warning(&format!(
+                "{bad} of {all} rows of the table {table} ({share:.2} %) are quarantined: more than --max-bad {max_bad}; \
+                 `fleetwear check` says why"
+            ));
+            exit = Exit::BadRows;
+        }
+    }
     let quarantined: u64 = account.quarantined.values().sum();
     for (path, _, problem) in unreadable {
         console.warning(&format!("{}: left out: {problem}", path.display()));
     }
     let unknown = unreadable.iter().filter(|(_, rows, _)| rows.is_none()).count();
     if unknown == 0 && !max_bad.exceeded(quarantined, account.rows_in) {
-        return Exit::Ok;
+        return exit;
     }
     let mut text = format!("{} of {} rows are quarantined", count(quarantined), count(account.rows_in));
     if unknown > 0 {
@@ -76,11 +96,22 @@ mod tests {
         let console = Console::new(false, true, Language::En);
         let file = |rows| -> [Unreadable<'static>; 1] { [(Path::new("bad.parquet"), rows, "no footer")] };
         let mut account = ManifestAccount { rows_in: 1000, scored: 1000, ..ManifestAccount::default() };
-        assert_eq!(verdict(&account, &[], MaxBad::Rows(0), &console), Exit::Ok);
-        assert_eq!(verdict(&account, &file(None), MaxBad::Percent(100.0), &console), Exit::BadRows);
+        assert_eq!(verdict(&account, &[], &[], MaxBad::Rows(0), &console), Exit::Ok);
+        assert_eq!(verdict(&account, &[], &file(None), MaxBad::Percent(100.0), &console), Exit::BadRows);
         account.quarantined.insert("unreadable_file".to_owned(), 10);
         account.scored = 990;
-        assert_eq!(verdict(&account, &file(Some(10)), MaxBad::Percent(1.0), &console), Exit::Ok);
-        assert_eq!(verdict(&account, &file(Some(10)), MaxBad::Rows(9), &console), Exit::BadRows);
+        assert_eq!(verdict(&account, &[], &file(Some(10)), MaxBad::Percent(1.0), &console), Exit::Ok);
+        assert_eq!(verdict(&account, &[], &file(Some(10)), MaxBad::Rows(9), &console), Exit::BadRows);
+    }
+
+    #[test]
+    fn every_table_has_its_own_share() {
+        let console = Console::new(false, true, Language::En);
+        let account = ManifestAccount { rows_in: 1_000_000, scored: 1_000_000, ..ManifestAccount::default() };
+        let table = |table: &str, quarantined| TableRows { table: table.to_owned(), rows_in: 200, quarantined };
+        let verdict = |tables: &[TableRows], max_bad| verdict(&account, tables, &[], max_bad, &console);
+        assert_eq!(verdict(&[table("vehicles", 2), table("events", 2)], MaxBad::Percent(1.0)), Exit::Ok);
+        assert_eq!(verdict(&[table("vehicles", 0), table("events", 3)], MaxBad::Percent(1.0)), Exit::BadRows);
+        assert_eq!(verdict(&[table("joins.weather", 3)], MaxBad::Rows(2)), Exit::BadRows);
     }
 }

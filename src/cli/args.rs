@@ -147,7 +147,7 @@ pub struct ScoreArgs {
     /// Keep a state here and go on from it: a night reads only new files, and the scores are those of a whole run
     #[arg(long, value_name = "FOLDER")]
     pub state: Option<PathBuf>,
-    /// Begin the state anew from all files
+    /// Begin the state anew from the files that are there: where it is damaged, or files that it has read have changed
     #[arg(long, requires = "state")]
     pub rebuild_state: bool,
     /// End with code 7 if the device is lost, 8 if it is out of memory, instead of going on without it
@@ -268,7 +268,8 @@ pub struct DataArgs {
     /// Leave out what is dated later than this day (for integer periods: this period) [default: the latest record]
     #[arg(long, value_name = "DATE", allow_hyphen_values = true)]
     pub as_of: Option<AsOf>,
-    /// Exit with code 5 if more rows than this are quarantined: a number of rows, or a share such as 0.5%
+    /// Exit with code 5 if more rows than this are quarantined, of the histories or of any of the tables vehicles, events
+    /// and joins, each by itself: a number of rows, or a share such as 0.5%
     #[arg(long, value_name = "ROWS|SHARE%", default_value = "1%")]
     pub max_bad: MaxBad,
 }

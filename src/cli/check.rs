@@ -32,7 +32,8 @@ pub fn run(args: CheckArgs, console: &Console) -> Result<Exit, CliError> {
 pub fn verdict(report: &CheckReport, max_bad: MaxBad, console: &Console) -> Exit {
     let unreadable: Vec<account::Unreadable> =
         report.unreadable_files.iter().map(|file| (file.path.as_path(), file.rows, file.problem.as_str())).collect();
-    account::verdict(&report.rows, &unreadable, max_bad, console)
+    let tables: Vec<_> = report.tables.rows().chain(report.joins.iter().map(|join| join.rows())).collect();
+    account::verdict(&report.rows, &tables, &unreadable, max_bad, console)
 }
 
 /// What was read and where its rows went, as lines.

@@ -155,8 +155,8 @@ fn of_state(error: &StateError) -> Exit {
         StateError::Version { .. }
         | StateError::Damaged { .. }
         | StateError::OtherInput { .. }
-        | StateError::FileChanged { .. }
-        | StateError::FileNeeded { .. }
+        | StateError::FilesChanged { .. }
+        | StateError::FilesNeeded { .. }
         | StateError::AsOfBack { .. }
         | StateError::HistoriesGone { .. } => Exit::Input,
         StateError::Io { source, .. } => of_writing(source),

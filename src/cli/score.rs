@@ -45,7 +45,7 @@ fn plan(args: ScoreArgs) -> Result<ScorePlan, CliError> {
 pub fn verdict(report: &ScoreReport, max_bad: MaxBad, console: &Console) -> Exit {
     let unreadable: Vec<account::Unreadable> =
         report.unreadable.iter().map(|file| (file.path.as_path(), file.rows, file.problem.as_str())).collect();
-    account::verdict(&(&report.account).into(), &unreadable, max_bad, console)
+    account::verdict(&(&report.account).into(), &report.manifest.table_rows, &unreadable, max_bad, console)
 }
 
 /// What the library calls the backend. Naming a device asks for a GPU, so that it cannot be passed over silently.

@@ -68,7 +68,7 @@ pub fn run(args: SimulateArgs, console: &Console) -> Result<Exit, CliError> {
     }
     let unreadable: Vec<account::Unreadable> =
         report.unreadable.iter().map(|file| (file.path.as_path(), file.rows, file.problem.as_str())).collect();
-    Ok(account::verdict(&(&report.account).into(), &unreadable, max_bad, console))
+    Ok(account::verdict(&(&report.account).into(), &report.manifest.table_rows, &unreadable, max_bad, console))
 }
 
 fn plan(args: SimulateArgs) -> Result<SimulatePlan, CliError> {

@@ -1,6 +1,7 @@
 //! One vehicle's scores explained: since when each part runs, and which ratios made its clocks what they are.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
@@ -69,15 +70,10 @@ pub struct PartInspection {
 pub fn inspect_vehicle(plan: &InspectPlan, control: &Control) -> Result<Inspection, EngineError> {
     let prepared = Prepared::open(&plan.data, &plan.model, plan.threads, control)?;
     let dataset = &prepared.dataset;
-    let as_of_day = match plan.as_of_day {
-        Some(day) => day,
-        None => prepared.latest_day(control)?,
-    };
-    let cut = prepared.cut(as_of_day)?;
     let request = ScanRequest {
         channels: prepared.channels.clone(),
         order: Order::Any,
-        as_of_day: Some(as_of_day),
+        as_of_day: plan.as_of_day,
         threads: plan.threads,
         memory_limit_bytes: plan.memory_limit_bytes,
         chunk_rows: CHUNK_ROWS,
@@ -87,11 +83,19 @@ pub fn inspect_vehicle(plan: &InspectPlan, control: &Control) -> Result<Inspecti
         hash_inputs: false,
         files: None,
     };
-    let records = OneVehicle { dataset, id: &plan.vehicle, records: Mutex::default() };
+    let latest = AtomicI32::new(i32::MIN);
+    let records = OneVehicle { dataset, id: &plan.vehicle, records: Mutex::default(), latest: &latest };
     scan(dataset, &request, control, &records)?;
+    // As of the latest record that counts, as for scores: files' statistics may tell of rows that cannot be used.
+    let latest = latest.load(Ordering::Relaxed);
+    let found = (latest != i32::MIN).then(|| dataset.axis.day(latest));
+    let as_of_day = plan.as_of_day.or(found).ok_or(EngineError::NoRecords)?;
+    let cut = prepared.cut(as_of_day)?;
     let mut records = records.records.into_inner().unwrap_or_else(PoisonError::into_inner);
     records.sort_unstable();
-    let Some(vehicle) = dataset.ids.index_of(&plan.vehicle) else {
+    // A name that stands in nothing but unusable rows is no vehicle, as for scores.
+    let index = dataset.ids.index_of(&plan.vehicle);
+    let Some(vehicle) = index.filter(|&index| (index as usize) < dataset.vehicles.known || !records.is_empty()) else {
         let kind = match dataset.ids.kind() {
             IdKind::Integer => "integers",
             IdKind::Text => "text, compared letter by letter",
@@ -149,10 +153,13 @@ struct OneVehicle<'a> {
     dataset: &'a Dataset,
     id: &'a str,
     records: Mutex<Vec<(i32, Vec<u16>)>>,
+    /// Tick of the latest record of any vehicle.
+    latest: &'a AtomicI32,
 }
 
 impl ChunkSink for OneVehicle<'_> {
     fn push(&self, _lane: usize, chunk: &Chunk) -> Result<(), SinkError> {
+        self.latest.fetch_max(chunk.tick.iter().copied().max().unwrap_or(i32::MIN), Ordering::Relaxed);
         // A vehicle that only the histories know has no index before its first record is read.
         let Some(vehicle) = self.dataset.ids.index_of(self.id) else { return Ok(()) };
         let own = chunk.vehicle.iter().enumerate().filter(|(_, other)| **other == vehicle);
@@ -165,6 +172,7 @@ impl ChunkSink for OneVehicle<'_> {
     }
 
     fn restart(&self) -> Result<(), SinkError> {
+        self.latest.store(i32::MIN, Ordering::Relaxed);
         self.records.lock().unwrap_or_else(PoisonError::into_inner).clear();
         Ok(())
     }

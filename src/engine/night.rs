@@ -104,10 +104,10 @@ impl Night {
         prepared: &mut Prepared,
     ) -> Result<Self, EngineError> {
         let began = Instant::now();
-        folder.discard_unfinished();
         let axis = prepared.dataset.axis;
         let made_from = made_from(prepared, drivers);
         let record = if rebuild { None } else { folder.current()? };
+        folder.discard_unfinished();
         let mut stock = Stock::default();
         let mut before = None;
         if let Some(record) = record {
@@ -260,7 +260,7 @@ impl Night {
 /// Makes the state's pointer follow scores that an earlier run of the same command had placed when it was killed.
 /// Returns that run's record.
 pub(super) fn resume(folder: &mut StateFolder, out: &Path) -> Result<Option<StateRecord>, EngineError> {
-    let Some(pending) = folder.pending()? else { return Ok(None) };
+    let Some(pending) = folder.pending() else { return Ok(None) };
     let placed = super::report::content_hash_of(out);
     if pending.scores.out != absolute(out) || placed.as_deref() != Some(pending.scores.content_hash.as_str()) {
         return Ok(None);

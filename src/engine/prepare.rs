@@ -6,17 +6,20 @@ use std::path::Path;
 use super::error::EngineError;
 use crate::backend::SlotMasks;
 use crate::fleet::dataset::Dataset;
+use crate::fleet::dictionary::Period;
 use crate::fleet::time::TimeAxis;
 use crate::fleet::vehicles::Attribute;
 use crate::model::compile::compile;
 use crate::model::compiled::CompiledModel;
 use crate::model::spec::Model;
 use crate::run::Control;
+use crate::score::fleet::{Fleet, mean_interval_days};
 use crate::score::masks::slot_masks;
 use crate::score::output;
 use crate::score::pack::{ExposureColumn, exposure_columns};
 use crate::score::parts::{ModeParts, PartStarts, Parts};
 use crate::score::slots::SlotPlan;
+use crate::score::sums::FleetSums;
 
 /// A dataset with a model laid over it.
 #[derive(Debug)]
@@ -27,8 +30,10 @@ pub struct Prepared {
     pub channels: Vec<usize>,
     pub exposures: Vec<ExposureColumn>,
     pub parts: Parts,
-    /// Typical length of a record in days, for rates.
-    pub period_days: f64,
+    /// Usual length of a record in days, for rates; `None` where a column says the lengths.
+    period_days: Option<f64>,
+    /// Whether every record is that long.
+    pub regular: bool,
     /// BLAKE3 of `dataset.toml`.
     pub dictionary_blake3: String,
 }
@@ -63,9 +68,13 @@ impl Prepared {
             parts: Parts::new(&modes),
             period_days: match dataset.axis {
                 // Where time is an integer, a day of this program is one of its steps.
-                TimeAxis::Integer => 1.0,
-                TimeAxis::Days | TimeAxis::SecondsSince2000 => dataset.dictionary.histories.period.usual_days(),
+                TimeAxis::Integer => Some(1.0),
+                TimeAxis::Days | TimeAxis::SecondsSince2000 => match &dataset.dictionary.histories.period {
+                    Period::Channel(_) => None,
+                    period => Some(period.usual_days()),
+                },
             },
+            regular: matches!(dataset.dictionary.histories.period, Period::Day | Period::Week | Period::Month),
             dictionary_blake3: blake3::hash(&text).to_hex().to_string(),
             model,
             dataset,
@@ -75,6 +84,18 @@ impl Prepared {
     /// The day of the latest row, a guess: that row may be unusable, and statistics may be wrong.
     pub fn latest_day(&self, control: &Control) -> Result<i32, EngineError> {
         self.dataset.latest_day(control)?.ok_or(EngineError::NoRecords)
+    }
+
+    /// How sums of this dataset are read.
+    pub fn fleet<'a>(&'a self, cut: &'a Cut, sums: &'a FleetSums) -> Fleet<'a> {
+        Fleet {
+            model: &self.model,
+            plan: &cut.slots,
+            exposures: &self.exposures,
+            sums,
+            period_days: self.period_days.unwrap_or_else(|| mean_interval_days(&cut.slots, sums)),
+            regular: self.regular,
+        }
     }
 
     /// Parts, slots and masks as of a day.

@@ -17,7 +17,6 @@ use crate::fleet::manifest::{Manifest, ManifestAccount, ManifestModel, StageTimi
 use crate::fleet::writer::OutputFolder;
 use crate::model::spec::Model;
 use crate::run::{Control, Event};
-use crate::score::fleet::Fleet;
 use crate::score::output::ScoreRows;
 use crate::score::row::Scorer;
 use crate::score::state::folder::StateFolder;
@@ -115,13 +114,7 @@ pub fn score(plan: &ScorePlan, control: &Control) -> Result<ScoreReport, EngineE
     let stage = Instant::now();
     control.emit(Event::Stage { name: "finish", total_rows: None });
     let Accumulated { sums, scan, device, device_reason, .. } = done;
-    let fleet = Fleet {
-        model: &prepared.model,
-        plan: &cut.slots,
-        exposures: &prepared.exposures,
-        sums: &sums,
-        period_days: prepared.period_days,
-    };
+    let fleet = prepared.fleet(&cut, &sums);
     let vehicle_column = &prepared.dataset.dictionary.histories.vehicle;
     let scorer = pool.install(|| Scorer::new(fleet, &prepared.dataset.vehicles, &prepared.parts, &cut.starts));
     let rows = pool.install(|| ScoreRows::new(&scorer, vehicle_column, keep));
@@ -138,7 +131,7 @@ pub fn score(plan: &ScorePlan, control: &Control) -> Result<ScoreReport, EngineE
         let scores = ScoresOfState {
             out: night::absolute(&plan.out),
             content_hash: content_hash.clone(),
-            vehicles: sums.vehicles as u64,
+            vehicles: rows.vehicles() as u64,
             rows: rows.rows() as u64,
             scan_kind: scan.kind,
         };
@@ -156,7 +149,8 @@ pub fn score(plan: &ScorePlan, control: &Control) -> Result<ScoreReport, EngineE
         }),
         dictionary_blake3: Some(prepared.dictionary_blake3.clone()),
         as_of: Some(as_of),
-        inputs: scan.inputs.iter().map(Into::into).collect(),
+        inputs: prepared.dataset.manifest_inputs(&scan.inputs),
+        table_rows: prepared.dataset.table_rows(),
         account: Some(ManifestAccount::from(&scan.account)),
         content_hash: Some(content_hash.clone()),
         warnings: warnings.clone(),
@@ -173,7 +167,7 @@ pub fn score(plan: &ScorePlan, control: &Control) -> Result<ScoreReport, EngineE
     }
     Ok(ScoreReport {
         out: plan.out.clone(),
-        vehicles: sums.vehicles as u64,
+        vehicles: rows.vehicles() as u64,
         rows: rows.rows() as u64,
         account: scan.account,
         unreadable: scan.unreadable,

@@ -19,7 +19,6 @@ use super::write_scores::write_scores;
 use crate::backend::{BackendError, Choice, DeviceShare};
 use crate::fleet::scan::ScanKind;
 use crate::run::{Control, Event};
-use crate::score::fleet::Fleet;
 use crate::score::output::ScoreRows;
 use crate::score::row::Scorer;
 use crate::score::sums::FleetSums;
@@ -216,13 +215,7 @@ fn sums_of(
 }
 
 fn scorer<'a>(prepared: &'a Prepared, cut: &'a Cut, sums: &'a FleetSums) -> Scorer<'a> {
-    let fleet = Fleet {
-        model: &prepared.model,
-        plan: &cut.slots,
-        exposures: &prepared.exposures,
-        sums,
-        period_days: prepared.period_days,
-    };
+    let fleet = prepared.fleet(cut, sums);
     Scorer::new(fleet, &prepared.dataset.vehicles, &prepared.parts, &cut.starts)
 }
 

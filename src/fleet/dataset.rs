@@ -6,13 +6,15 @@ use super::columns::FileColumns;
 use super::dictionary::{Dictionary, Period};
 use super::error::FleetError;
 use super::files::{SourceFile, resolve};
-use super::history_file::{Footer, HistoryFile, Stamp};
+use super::history_file::{Footer, HistoryFile};
 use super::ids::{IdKind, IdTable};
 use super::joins::JoinTable;
+use super::manifest::ManifestInput;
 use super::partition;
 use super::pool::{Halt, Stop, run};
-use super::scan::UnreadableFile;
-use super::tables::{self, TablesAccount};
+use super::scan::{InputFile, UnreadableFile};
+use super::stamp::Stamp;
+use super::tables::{self, TableInputs, TableRows, TablesAccount};
 use super::time::TimeAxis;
 use super::vehicles::Vehicles;
 use crate::run::Control;
@@ -23,6 +25,8 @@ pub struct Dataset {
     pub dictionary: Dictionary,
     pub vehicles: Vehicles,
     pub tables_account: TablesAccount,
+    /// Files of the vehicles and events tables; those of side tables are in `joins`.
+    pub table_inputs: Vec<TableInputs>,
     /// Vehicles of the small tables; a scan adds those that only the histories know, and forgets them again when it
     /// begins. One scan at a time.
     pub ids: IdTable,
@@ -90,7 +94,7 @@ impl Dataset {
                 accepted: "a date or timestamp, since the length of a \"month\" hangs on the calendar,",
             });
         }
-        let (vehicles, tables_account) = tables::load(&dictionary, axis, &ids, control)?;
+        let (vehicles, tables_account, table_inputs) = tables::load(&dictionary, axis, &ids, control)?;
         let joins = (0..dictionary.joins.len())
             .map(|join| JoinTable::load(&dictionary, join, &vehicles, axis, control))
             .collect::<Result<_, _>>()?;
@@ -100,6 +104,7 @@ impl Dataset {
             dictionary,
             vehicles,
             tables_account,
+            table_inputs,
             ids,
             kept_ids,
             joins,
@@ -109,6 +114,19 @@ impl Dataset {
             histories,
             unreadable,
         })
+    }
+
+    /// Rows of the small tables, and how many of them cannot be used.
+    pub fn table_rows(&self) -> Vec<TableRows> {
+        self.tables_account.rows().chain(self.joins.iter().map(|join| join.account.rows())).collect()
+    }
+
+    /// Everything that a result was made from: the files of the histories that a scan read, and the small tables.
+    pub fn manifest_inputs(&self, histories: &[InputFile]) -> Vec<ManifestInput> {
+        let tables = self.table_inputs.iter().map(|table| (table.table.clone(), &table.files[..]));
+        let joins = self.joins.iter().map(|join| (join.account.rows().table, &join.files[..]));
+        let all = std::iter::once(("histories".to_owned(), histories)).chain(tables).chain(joins);
+        all.flat_map(|(table, files)| files.iter().map(move |file| ManifestInput::new(&table, file))).collect()
     }
 
     /// Rows of the histories, by the footers that can be read.

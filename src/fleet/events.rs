@@ -16,6 +16,7 @@ use super::dictionary::EventsTable;
 use super::error::FleetError;
 use super::ids::{IdTable, NO_VEHICLE};
 use super::partition::PartitionUse;
+use super::scan::InputFile;
 use super::table_file::{Names, Wanted, days, numbers, read, texts};
 use super::tables::day_use;
 use super::time::TimeAxis;
@@ -92,13 +93,13 @@ pub(super) fn load(
     ids: &IdTable,
     control: &Control,
     vehicles: &mut Vehicles,
-) -> Result<EventsAccount, FleetError> {
+) -> Result<(EventsAccount, Vec<InputFile>), FleetError> {
     let kinds = kinds(table);
     let findings = findings(table);
     let mut account = EventsAccount::default();
     let mut events = Vec::new();
     let (mut components, mut positions) = (Names::default(), Names::default());
-    read(&table.files, &wanted(table, axis, ids), control, |file: &Path, columns: &[ArrayRef]| {
+    let files = read(&table.files, &wanted(table, axis, ids), control, |file: &Path, columns: &[ArrayRef]| {
         let batch = batch(table, axis, ids, file, columns)?;
         for row in 0..batch.vehicle.len() {
             account.rows_in += 1;
@@ -163,7 +164,7 @@ pub(super) fn load(
     let early = |event: &&FleetEvent| event.reported_day.is_some_and(|reported| reported < event.occurred_day);
     account.reported_before_occurred = events.iter().filter(early).count() as u64;
     (vehicles.events, vehicles.components, vehicles.positions) = (events, components, positions);
-    Ok(account)
+    Ok((account, files))
 }
 
 /// What makes two rows one event.

@@ -18,6 +18,7 @@ use super::error::FleetError;
 use super::files::SourceFile;
 use super::guard::guarded;
 use super::scan::UnreadableFile;
+use super::stamp::Stamp;
 
 /// A larger footer would decode into hundreds of megabytes; a footer of a sane file is far below one.
 pub const MAX_FOOTER_BYTES: u64 = 32 << 20;
@@ -35,30 +36,6 @@ pub(crate) struct HistoryFile {
     pub stamp: Stamp,
     pub rows: u64,
     pub metadata: ArrowReaderMetadata,
-}
-
-/// What tells that a file changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stamp {
-    pub bytes: u64,
-    pub modified_ns: i128,
-}
-
-impl Stamp {
-    pub fn of(path: &Path) -> Result<Self, FleetError> {
-        std::fs::metadata(path).map(|metadata| Self::from(&metadata)).map_err(|source| FleetError::io(path, source))
-    }
-}
-
-impl From<&std::fs::Metadata> for Stamp {
-    fn from(metadata: &std::fs::Metadata) -> Self {
-        let modified = metadata.modified().unwrap_or(std::time::UNIX_EPOCH);
-        let modified_ns = match modified.duration_since(std::time::UNIX_EPOCH) {
-            Ok(after) => after.as_nanos() as i128,
-            Err(before) => -(before.duration().as_nanos() as i128),
-        };
-        Self { bytes: metadata.len(), modified_ns }
-    }
 }
 
 /// What became of a file's footer.
@@ -88,7 +65,7 @@ impl HistoryFile {
     /// Opens the file again to read a row group; it must still be the one whose footer was read.
     pub fn reopen(&self) -> Result<RangedFile, FleetError> {
         let ranged = RangedFile::open(&self.source.path)?;
-        match ranged.stamp == self.stamp {
+        match ranged.stamp.is_as_written(&self.stamp) {
             true => Ok(ranged),
             false => Err(FleetError::Changed { file: self.source.path.clone() }),
         }

@@ -16,8 +16,9 @@ use super::dictionary::{ChannelSource, Dictionary, Join};
 use super::error::FleetError;
 use super::partition::PartitionUse;
 use super::quantise::{CellCounts, Quantiser};
+use super::scan::InputFile;
 use super::table_file::{Names, Wanted, read, texts};
-use super::tables::{NO_VALUE, day_use};
+use super::tables::{NO_VALUE, TableRows, day_use};
 use super::time::TimeAxis;
 use super::vehicles::Vehicles;
 use crate::run::Control;
@@ -46,6 +47,7 @@ pub struct JoinTable {
     key: TimeKey,
     axis: TimeAxis,
     pub account: JoinAccount,
+    pub files: Vec<InputFile>,
 }
 
 /// What of a record's time is looked up.
@@ -74,6 +76,11 @@ pub struct JoinAccount {
 impl JoinAccount {
     pub fn balances(&self) -> bool {
         self.rows_in == self.taken + self.repeated + self.no_key
+    }
+
+    /// Its rows, and how many of them cannot be used.
+    pub fn rows(&self) -> TableRows {
+        TableRows { table: format!("joins.{}", self.name), rows_in: self.rows_in, quarantined: self.no_key }
     }
 
     /// What a user must know where a side table is finer than the histories, hourly weather beside days for instance:
@@ -128,7 +135,7 @@ impl JoinTable {
             ..Loaded::default()
         };
         let mut key = None;
-        read(&join.files, &wanted(join, axis, &supplied), control, |file, columns| {
+        let files = read(&join.files, &wanted(join, axis, &supplied), control, |file, columns| {
             loaded.take(dictionary, join, axis, &supplied, file, columns, &mut key, &mut account)
         })?;
         let order = loaded.order(&mut account);
@@ -149,6 +156,7 @@ impl JoinTable {
             key: key.unwrap_or(TimeKey::None),
             axis,
             account,
+            files,
         })
     }
 

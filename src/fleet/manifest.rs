@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::account::{Account, CellReason, Quarantine, Skip};
 use super::scan::InputFile;
+use super::tables::TableRows;
 
 /// The manifest of one run. [`super::writer::OutputFolder::finish`] fills in `parts`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -27,6 +28,9 @@ pub struct Manifest {
     pub inputs: Vec<ManifestInput>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub account: Option<ManifestAccount>,
+    /// Rows of the small tables, and how many of them cannot be used.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub table_rows: Vec<TableRows>,
     /// Every file of the folder but the manifest and `_SUCCESS`, sorted by path.
     pub parts: Vec<ManifestPart>,
     /// BLAKE3 over the rows in canonical order ([`super::writer::ContentHasher`]).
@@ -67,6 +71,9 @@ pub struct ManifestModel {
 /// A file that was read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ManifestInput {
+    /// Which table of the dictionary: "histories", "vehicles", "events", "joins.weather".
+    #[serde(default)]
+    pub table: String,
     pub path: String,
     pub bytes: u64,
     pub rows: u64,
@@ -154,11 +161,12 @@ impl From<&ManifestAccount> for Account {
     }
 }
 
-impl From<&InputFile> for ManifestInput {
-    fn from(file: &InputFile) -> Self {
+impl ManifestInput {
+    pub fn new(table: &str, file: &InputFile) -> Self {
         Self {
+            table: table.to_owned(),
             path: file.path.to_string_lossy().into_owned(),
-            bytes: file.bytes,
+            bytes: file.stamp.bytes,
             rows: file.rows,
             blake3: file.blake3.clone(),
         }

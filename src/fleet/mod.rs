@@ -39,6 +39,7 @@ mod seen;
 mod settle;
 pub mod shard;
 mod spill;
+pub mod stamp;
 mod table_file;
 pub mod tables;
 mod tally;

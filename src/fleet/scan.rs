@@ -11,7 +11,6 @@ use super::columns::FileColumns;
 use super::dataset::Dataset;
 use super::decode::Context;
 use super::error::FleetError;
-use super::history_file::Stamp;
 use super::input_hash::InputHashes;
 use super::pack::Filling;
 use super::plan::{Plan, RowGroup};
@@ -19,6 +18,7 @@ use super::pool::{Halt, Stop, lock, run};
 use super::row_groups::row_groups;
 use super::rows_file::row_bytes;
 use super::spill::SORT_BYTES;
+use super::stamp::Stamp;
 use super::tally::Tally;
 use super::time::TimeAxis;
 use super::vehicles::Ids;
@@ -110,8 +110,7 @@ pub struct UnreadableFile {
 #[derive(Clone, Debug, PartialEq)]
 pub struct InputFile {
     pub path: PathBuf,
-    pub bytes: u64,
-    pub modified_ns: i128,
+    pub stamp: Stamp,
     pub rows: u64,
     /// BLAKE3 of the whole file, hex; empty if not asked for.
     pub blake3: String,
@@ -348,19 +347,14 @@ impl<'a> Settled<'a> {
             let (path, stamp, _) = &inputs[input];
             self.hashes.hash(path, self.control)?;
             // Checked last, so that whatever was read and hashed is what the footer described.
-            match Stamp::of(path)? == *stamp {
+            match Stamp::of(path)?.is_as_written(stamp) {
                 true => Ok(()),
                 false => Err(Stop::Error(FleetError::Changed { file: path.clone() })),
             }
         });
         rest.map_err(Stop::into_error)?;
-        let input = |(path, stamp, rows): (PathBuf, Stamp, u64)| InputFile {
-            blake3: self.hashes.of(&path),
-            path,
-            bytes: stamp.bytes,
-            modified_ns: stamp.modified_ns,
-            rows,
-        };
+        let input =
+            |(path, stamp, rows): (PathBuf, Stamp, u64)| InputFile { blake3: self.hashes.of(&path), path, stamp, rows };
         Ok(ScanReport {
             kind,
             axis: dataset.axis,

@@ -13,8 +13,11 @@ use super::dictionary::Files;
 use super::error::FleetError;
 use super::files::{SourceFile, resolve};
 use super::guard::guarded;
+use super::input_hash::InputHashes;
 use super::partition::{PartitionUse, column as partition_column};
 use super::quantise::{converted, plain};
+use super::scan::InputFile;
+use super::stamp::Stamp;
 use super::time::TimeAxis;
 use crate::run::Control;
 
@@ -27,17 +30,14 @@ pub(super) struct Wanted<'a> {
     pub used_as: PartitionUse,
 }
 
-/// Hands the wanted columns of every file to `take`, batch by batch, files in path order.
+/// Hands the wanted columns of every file to `take`, batch by batch, files in path order; says what was read.
 pub(super) fn read(
     files: &Files,
     wanted: &[Wanted],
     control: &Control,
     mut take: impl FnMut(&Path, &[ArrayRef]) -> Result<(), FleetError>,
-) -> Result<(), FleetError> {
-    for file in resolve(files)? {
-        read_file(&file, wanted, control, &mut take)?;
-    }
-    Ok(())
+) -> Result<Vec<InputFile>, FleetError> {
+    resolve(files)?.iter().map(|file| read_file(file, wanted, control, &mut take)).collect()
 }
 
 fn read_file(
@@ -45,8 +45,9 @@ fn read_file(
     wanted: &[Wanted],
     control: &Control,
     take: &mut impl FnMut(&Path, &[ArrayRef]) -> Result<(), FleetError>,
-) -> Result<(), FleetError> {
+) -> Result<InputFile, FleetError> {
     let path = &file.path;
+    let stamp = Stamp::of(path)?;
     let opened = File::open(path).map_err(|source| FleetError::io(path, source))?;
     let builder = decoded(path, || ParquetRecordBatchReaderBuilder::try_new(opened))?;
     let schema = builder.schema().clone();
@@ -80,7 +81,13 @@ fn read_file(
     if rows != claimed_rows {
         return Err(FleetError::unreadable(path, format!("it claims {claimed_rows} rows and holds {rows}")));
     }
-    Ok(())
+    let hashes = InputHashes::new(true);
+    hashes.hash(path, control)?;
+    // Checked last, so that what was hashed is what was read.
+    if !Stamp::of(path)?.is_as_written(&stamp) {
+        return Err(FleetError::Changed { file: path.clone() });
+    }
+    Ok(InputFile { path: path.clone(), stamp, rows: rows.unsigned_abs(), blake3: hashes.of(path) })
 }
 
 fn missing(file: &SourceFile, column: &str, schema: &Schema) -> FleetError {

@@ -7,13 +7,14 @@ use std::cmp::Ordering;
 use std::path::Path;
 
 use arrow::array::{Array, ArrayRef, StringArray};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::dictionary::{Dictionary, VehiclesTable};
 use super::error::FleetError;
 use super::events::{self, EventsAccount};
 use super::ids::{IdTable, NO_VEHICLE};
 use super::partition::PartitionUse;
+use super::scan::InputFile;
 use super::table_file::{Names, Wanted, days, read, texts};
 use super::time::TimeAxis;
 use super::vehicles::{Attribute, Vehicles};
@@ -21,6 +22,23 @@ use crate::run::Control;
 
 /// A missing attribute in [`Attribute::code`].
 pub const NO_VALUE: u32 = u32::MAX;
+
+/// The files of a small table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TableInputs {
+    /// As the dictionary calls it: "vehicles", "events", "joins.weather".
+    pub table: String,
+    pub files: Vec<InputFile>,
+}
+
+/// Rows of a small table, and how many of them cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableRows {
+    /// As [`TableInputs::table`].
+    pub table: String,
+    pub rows_in: u64,
+    pub quarantined: u64,
+}
 
 /// What became of the rows of the vehicles and events tables.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -30,6 +48,14 @@ pub struct TablesAccount {
 }
 
 impl TablesAccount {
+    /// Rows of each table that is there, and how many of them cannot be used.
+    pub fn rows(&self) -> impl Iterator<Item = TableRows> {
+        let rows = |table: &str, rows_in, quarantined| TableRows { table: table.to_owned(), rows_in, quarantined };
+        let vehicles = self.vehicles.as_ref().map(|account| rows("vehicles", account.rows_in, account.no_vehicle));
+        let events = self.events.as_ref().map(|account| rows("events", account.rows_in, account.quarantined()));
+        vehicles.into_iter().chain(events)
+    }
+
     /// What a user must know where rows of the small tables could not be used: replacements that restart no clock,
     /// vehicles without attributes.
     pub fn warning(&self) -> Option<String> {
@@ -75,14 +101,19 @@ pub fn load(
     axis: TimeAxis,
     ids: &IdTable,
     control: &Control,
-) -> Result<(Vehicles, TablesAccount), FleetError> {
+) -> Result<(Vehicles, TablesAccount, Vec<TableInputs>), FleetError> {
     let mut vehicles = Vehicles::default();
     let mut account = TablesAccount::default();
+    let mut inputs = Vec::new();
     if let Some(table) = &dictionary.vehicles {
-        account.vehicles = Some(load_vehicles(table, axis, ids, control, &mut vehicles)?);
+        let (rows, files) = load_vehicles(table, axis, ids, control, &mut vehicles)?;
+        account.vehicles = Some(rows);
+        inputs.push(TableInputs { table: "vehicles".to_owned(), files });
     }
     if let Some(table) = &dictionary.events {
-        account.events = Some(events::load(table, axis, ids, control, &mut vehicles)?);
+        let (rows, files) = events::load(table, axis, ids, control, &mut vehicles)?;
+        account.events = Some(rows);
+        inputs.push(TableInputs { table: "events".to_owned(), files });
     }
     vehicles.known = ids.len();
     // Vehicles that only the events table knows have no dates and no attributes.
@@ -92,7 +123,7 @@ pub fn load(
     for attribute in &mut vehicles.attributes {
         attribute.code.resize(vehicles.known, NO_VALUE);
     }
-    Ok((vehicles, account))
+    Ok((vehicles, account, inputs))
 }
 
 /// One row while it is compared with another of the same vehicle.
@@ -113,7 +144,7 @@ fn load_vehicles(
     ids: &IdTable,
     control: &Control,
     vehicles: &mut Vehicles,
-) -> Result<VehiclesAccount, FleetError> {
+) -> Result<(VehiclesAccount, Vec<InputFile>), FleetError> {
     let date_columns = [&table.build_date, &table.sale_date, &table.end_date];
     let mut wanted = vec![Wanted { column: &table.vehicle, used_as: PartitionUse::Id(ids.kind()) }];
     wanted.extend(date_columns.into_iter().flatten().map(|column| Wanted { column, used_as: day_use(axis) }));
@@ -124,7 +155,7 @@ fn load_vehicles(
     let mut codes: Vec<Vec<u32>> = vec![Vec::new(); table.attributes.len()];
     let mut seen: Vec<bool> = Vec::new();
     let mut indices = Vec::new();
-    read(&table.files, &wanted, control, |file: &Path, columns: &[ArrayRef]| {
+    let files = read(&table.files, &wanted, control, |file: &Path, columns: &[ArrayRef]| {
         let Some((id_column, rest)) = columns.split_first() else { return Ok(()) };
         indices.clear();
         ids.reader(id_column.data_type(), file, &table.vehicle)?.index(id_column, &mut indices)?;
@@ -184,7 +215,7 @@ fn load_vehicles(
         code.iter_mut().for_each(|code| *code = place.get(*code as usize).copied().unwrap_or(NO_VALUE));
         vehicles.attributes.push(Attribute { name: name.clone(), values, code });
     }
-    Ok(account)
+    Ok((account, files))
 }
 
 /// A date in a partition is a day, however fine the histories' time is.

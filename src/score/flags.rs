@@ -21,6 +21,9 @@ pub enum Flag {
     IncrementCapped,
     /// The exposure is not available in more than [`MISSING_SHARE`] of the part's records: the clock is too low.
     ExposureMissing,
+    /// The mode ages with time, and the part's records cover less than [`COVERED_SHARE`] of the periods from the first of
+    /// them to the last: time that no record covers is not in the clock.
+    HistoryHasGaps,
     /// A later replacement of the component does not say at which of the model's positions.
     ReplacementNotPlaced,
     /// The vehicle left service on or before the as-of day.
@@ -34,8 +37,12 @@ pub const LATE_DAYS: i32 = 31;
 /// Share of records without exposure that is still ordinary.
 pub const MISSING_SHARE: f64 = 0.05;
 
+/// Share of the periods with a record that is still ordinary. A vehicle that rests one day a week has 0.86, one that
+/// leaves out weekends 0.71: the clock of its calendar mechanisms then is short by more than a quarter.
+pub const COVERED_SHARE: f64 = 0.8;
+
 /// All flags with their names, in the order in which a row names them.
-pub const NAMES: [(Flag, &str); 10] = [
+pub const NAMES: [(Flag, &str); 11] = [
     (Flag::NoRecords, "no_records"),
     (Flag::NoRecordsSinceStart, "no_records_since_start"),
     (Flag::NoRecentRecords, "no_recent_records"),
@@ -43,6 +50,7 @@ pub const NAMES: [(Flag, &str); 10] = [
     (Flag::HistoryStartsLate, "history_starts_late"),
     (Flag::IncrementCapped, "increment_capped"),
     (Flag::ExposureMissing, "exposure_missing"),
+    (Flag::HistoryHasGaps, "history_has_gaps"),
     (Flag::ReplacementNotPlaced, "replacement_not_placed"),
     (Flag::Retired, "retired"),
     (Flag::UnlistedVehicle, "unlisted_vehicle"),

@@ -22,8 +22,10 @@ pub struct Fleet<'a> {
     pub plan: &'a SlotPlan,
     pub exposures: &'a [ExposureColumn],
     pub sums: &'a FleetSums,
-    /// Typical length of a record in days: a single record was observed that long.
+    /// Usual length of a record in days: a single record was observed that long.
     pub period_days: f64,
+    /// Whether each record is that long: days, weeks and months are, trips and lengths by a column are not.
+    pub regular: bool,
 }
 
 /// The fleet's own figures.
@@ -33,6 +35,26 @@ pub struct Standard {
     pub driver_log2: Vec<Option<f64>>,
     /// Of each failure mode: median over the vehicles with records. `None`: no vehicle has any.
     pub median_rate: Vec<Option<f64>>,
+}
+
+/// Mean days from a vehicle's record to its next, over the fleet: about as long as a record is, where each has a length
+/// of its own. A quotient of integer sums, so that no order and no split into nights shows. One day where no vehicle has
+/// two records.
+pub fn mean_interval_days(plan: &SlotPlan, sums: &FleetSums) -> f64 {
+    let of_vehicle = |vehicle: usize| {
+        let mut history = SlotTally::EMPTY;
+        sums.tally.slots[plan.of(vehicle)].iter().for_each(|slot| history.add(slot));
+        match history.records {
+            0 => (0, 0),
+            records => {
+                let days = i64::from(plan.axis.day(history.last_tick)) - i64::from(plan.axis.day(history.first_tick));
+                (days, i64::from(records) - 1)
+            }
+        }
+    };
+    let add = |a: (i64, i64), b: (i64, i64)| (a.0 + b.0, a.1 + b.1);
+    let (days, intervals) = (0..sums.vehicles).into_par_iter().map(of_vehicle).reduce(|| (0, 0), add);
+    if days > 0 { days as f64 / intervals as f64 } else { 1.0 }
 }
 
 impl Fleet<'_> {
@@ -61,6 +83,17 @@ impl Fleet<'_> {
         let axis = self.plan.axis;
         let days = i64::from(axis.day(history.last_tick)) - i64::from(axis.day(history.first_tick));
         days as f64 + self.period_days
+    }
+
+    /// Records over the periods from the first of them to the last, both included: 1 where none is missing, more where
+    /// several fall into one. `None` where there is no record, or where records have no usual length.
+    pub fn covered_share(&self, tally: &SlotTally) -> Option<f64> {
+        if tally.records == 0 || !self.regular {
+            return None;
+        }
+        // Months differ in length by less than half of one, so that whole periods remain.
+        let periods = libm::round(self.observed_days(tally) / self.period_days);
+        Some(f64::from(tally.records) / periods)
     }
 
     /// Clock of all mechanisms of a mode per day of a vehicle's whole history, whatever was replaced meanwhile.

@@ -100,13 +100,18 @@ pub struct ScoreRows<'a> {
 impl<'a> ScoreRows<'a> {
     /// `vehicle_column` is the name that the histories give their vehicles, `keep` the attributes to carry along.
     pub fn new(scorer: &'a Scorer<'a>, vehicle_column: &str, keep: Vec<&'a Attribute>) -> Self {
-        let order = in_id_order(&scorer.fleet.sums.ids);
+        let order = in_id_order(scorer);
         let schema = schema(&scorer.fleet.sums.ids, scorer.fleet.plan.axis, vehicle_column, &keep);
         Self { scorer, order, keep, schema, repeating: Repeating::new(scorer, 0) }
     }
 
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
+    }
+
+    /// Number of vehicles.
+    pub fn vehicles(&self) -> usize {
+        self.order.len()
     }
 
     /// Number of rows.
@@ -221,9 +226,15 @@ impl<'a> ScoreRows<'a> {
 }
 
 /// Vehicle indices by rising id: integers by value, text bytewise.
-fn in_id_order(ids: &Ids) -> Vec<u32> {
+/// The vehicles of the fleet: those of the tables, and those that have a record that counts. A name that stands in
+/// nothing but rows that cannot be used, or that come after the as-of day, is no vehicle: so the fleet as of a day is
+/// the same whatever came later, and night by night.
+fn in_id_order(scorer: &Scorer) -> Vec<u32> {
     use rayon::prelude::*;
-    let mut order: Vec<u32> = (0..ids.len() as u32).collect();
+    let ids = &scorer.fleet.sums.ids;
+    let known = scorer.fleet.plan.known();
+    let belongs = |&vehicle: &u32| (vehicle as usize) < known || scorer.fleet.history(vehicle as usize).records > 0;
+    let mut order: Vec<u32> = (0..ids.len() as u32).into_par_iter().filter(belongs).collect();
     match ids {
         Ids::Integer(ids) => order.par_sort_unstable_by_key(|&vehicle| ids[vehicle as usize]),
         Ids::Text(ids) => order.par_sort_unstable_by(|&a, &b| ids[a as usize].cmp(&ids[b as usize])),

@@ -5,12 +5,12 @@
 use std::ops::Range;
 
 use super::drivers::{DRIVERS, ModeDrivers, RankedDriver};
-use super::flags::{Flag, Flags, LATE_DAYS, MISSING_SHARE};
+use super::flags::{COVERED_SHARE, Flag, Flags, LATE_DAYS, MISSING_SHARE};
 use super::fleet::{Fleet, Standard};
 use super::parts::{PartStarts, Parts, ScoreRow};
 use super::tally::SlotTally;
 use crate::fleet::vehicles::Vehicles;
-use crate::model::compiled::CompiledMode;
+use crate::model::compiled::{CompiledExposure, CompiledMode};
 use crate::model::life;
 
 /// Everything that scores are computed from.
@@ -196,6 +196,8 @@ impl<'a> Scorer<'a> {
             let missing: u64 = slots.clone().map(|slot| u64::from(self.fleet.sums.tally.missing(slot, exposure))).sum();
             missing as f64 / f64::from(tally.records.max(1))
         };
+        let ages =
+            |mechanism: usize| matches!(self.fleet.model.mechanisms[mechanism].exposure, CompiledExposure::Constant(_));
         let words = self.fleet.model.mechanisms.len().div_ceil(32);
         let capped = |mechanism: usize| {
             slots.clone().any(|slot| {
@@ -211,6 +213,8 @@ impl<'a> Scorer<'a> {
         flags.raise(Flag::HistoryStartsLate, tally.records > 0 && in_service.is_some_and(late));
         flags.raise(Flag::IncrementCapped, mode.mechanisms.clone().any(capped));
         flags.raise(Flag::ExposureMissing, mode.mechanisms.clone().any(|m| missing_share(m) > MISSING_SHARE));
+        let covered = self.fleet.covered_share(tally).is_none_or(|share| share >= COVERED_SHARE);
+        flags.raise(Flag::HistoryHasGaps, !covered && mode.mechanisms.clone().any(ages));
         flags.raise(Flag::Retired, dated(&self.vehicles.end_day).is_some_and(|day| day <= plan.as_of_day));
         flags.raise(Flag::UnlistedVehicle, vehicle >= plan.known());
         flags

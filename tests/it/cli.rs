@@ -116,3 +116,26 @@ fn a_closed_pipe_is_no_fault() {
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{command}");
     }
 }
+
+/// Half of the work orders cannot be used, which a million good records of the histories must not hide.
+#[test]
+fn each_table_has_its_own_share_of_bad_rows() {
+    use super::small_fleet::{Layout, Order, SmallFleet};
+    let here = tempfile::tempdir().unwrap();
+    let order = |vehicle: usize, kind| Order { vehicle, component: "brake_pad", position: None, kind, day: 19_050 };
+    let orders = (0..8).flat_map(|vehicle| [order(vehicle, "R"), order(vehicle, "?")]).collect();
+    SmallFleet { orders, ..SmallFleet::new(10) }.write(here.path(), Layout::ByVehicle(1));
+    let commands: [&[&str]; 3] = [
+        &["check", "--data", "."],
+        &["score", "--data", ".", "--model", "model.toml", "--out", "scores"],
+        &["score", "--data", ".", "--model", "model.toml", "--out", "again", "--max-bad", "50%"],
+    ];
+    let codes = commands.map(|arguments| {
+        let (code, _, stderr) = fleetwear(here.path(), arguments);
+        assert_eq!(stderr.contains("8 of 16 rows of the table events (50.00 %)"), code == Some(5), "{stderr}");
+        code
+    });
+    assert_eq!(codes, [Some(5), Some(5), Some(0)]);
+    let (_, help, _) = fleetwear(here.path(), &["score", "--help"]);
+    assert!(help.contains("of any of the tables vehicles, events"), "{help}");
+}

@@ -64,7 +64,7 @@ fn buses_load() {
     assert_eq!(schema.period_length, PeriodLength::Channel(2));
     assert_eq!(schema.channels[0].codes, 12_001);
     let ids = id_table(&dictionary);
-    let (vehicles, account) = load_tables(&dictionary, TimeAxis::Days, &ids, &Control::silent()).unwrap();
+    let (vehicles, account, _) = load_tables(&dictionary, TimeAxis::Days, &ids, &Control::silent()).unwrap();
     let rows = account.vehicles.unwrap();
     assert!(rows.balances());
     assert_eq!((rows.rows_in, rows.vehicles, rows.repeated, rows.no_build_date), (99, 99, 0, 99));

@@ -23,6 +23,8 @@ use fleetwear::score::row::Scorer;
 use fleetwear::score::slots::SlotPlan;
 use fleetwear::score::sums::FleetSums;
 
+mod gaps;
+
 const MODEL: &str = r#"
 [model]
 name = "tiny"
@@ -151,7 +153,14 @@ impl Tiny {
     }
 
     fn fleet<'a>(&'a self, sums: &'a FleetSums) -> Fleet<'a> {
-        Fleet { model: &self.model, plan: &self.plan, exposures: &self.exposures, sums, period_days: 1.0 }
+        Fleet {
+            model: &self.model,
+            plan: &self.plan,
+            exposures: &self.exposures,
+            sums,
+            period_days: 1.0,
+            regular: true,
+        }
     }
 
     /// The increment of a record by the definition: base, rows, interactions.
@@ -475,12 +484,15 @@ fn the_first_difference_is_named() {
     assert_ne!(found.values.0, found.values.1);
     assert!(!found.vehicle.is_empty() && !found.failure_mode.is_empty());
 
-    // A vehicle that stands first, since its id is the smallest.
-    let longer = tiny.sums(&[&records], ids(5));
+    // A vehicle that stands first, since its id is the smallest, with records like all others'.
+    let more: Vec<Record> = (100..200).flat_map(|day| [0, 1, 2, 4].map(|vehicle| (vehicle, day, 80, 40))).collect();
+    let longer = tiny.sums(&[&more], ids(5));
     let found = compare(&longer).unwrap();
     assert_eq!((found.column.as_str(), found.values.1.as_str()), ("bus", "996"));
     // One that stands last: all rows of the shorter table agree.
-    let longer = tiny.sums(&[&records], Ids::Integer(vec![1000, 999, 998, 997, 5000]));
+    let longer = tiny.sums(&[&more], Ids::Integer(vec![1000, 999, 998, 997, 5000]));
     let found = compare(&longer).unwrap();
     assert_eq!((found.column.as_str(), found.vehicle.as_str()), ("rows of the table", "5000"));
+    // A name without a record that counts is no vehicle.
+    assert_eq!(compare(&tiny.sums(&[&records], ids(5))), None);
 }

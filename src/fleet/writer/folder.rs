@@ -47,7 +47,8 @@ impl OutputFolder {
             hidden.push(suffix);
             parent.join(hidden)
         };
-        let made_parents = make_parents(&parent)?;
+        let made_parents =
+            make_folders(&parent, entries_to_disk).map_err(|error| WriteError::io(&parent, "make folder", error))?;
         let (staging, lock_path) = (hidden(".fleetwear-staging"), hidden(".fleetwear-lock"));
         let lock = match take_lock(&lock_path, &target) {
             Ok(lock) => lock,
@@ -216,16 +217,23 @@ fn refuse_used(target: &Path) -> Result<(), WriteError> {
     }
 }
 
-/// Makes the missing ancestors and says which they were.
-fn make_parents(parent: &Path) -> Result<Vec<PathBuf>, WriteError> {
+/// Makes a folder and its missing ancestors, durably: `sync` is given every folder that got a new entry. Says which were
+/// made, outermost first; on failure none remains. The path must be absolute.
+pub(crate) fn make_folders(
+    folder: &Path,
+    sync: impl Fn(&Path) -> std::io::Result<()>,
+) -> std::io::Result<Vec<PathBuf>> {
     let mut missing: Vec<PathBuf> =
-        parent.ancestors().take_while(|ancestor| !ancestor.exists()).map(Path::to_path_buf).collect();
+        folder.ancestors().take_while(|ancestor| !ancestor.exists()).map(Path::to_path_buf).collect();
     missing.reverse();
-    fs::create_dir_all(parent).map_err(|error| {
-        remove_made(&missing);
-        WriteError::io(parent, "make folder", error)
-    })?;
-    Ok(missing)
+    let synced = || missing.iter().filter_map(|made| made.parent()).try_for_each(&sync);
+    match fs::create_dir_all(folder).and_then(|()| synced()) {
+        Ok(()) => Ok(missing),
+        Err(error) => {
+            remove_made(&missing);
+            Err(error)
+        }
+    }
 }
 
 /// Removes folders that this run made, as far as they are empty.
@@ -284,15 +292,50 @@ fn sync_folders(folder: &Path) -> Result<(), WriteError> {
     sync_folder(folder)
 }
 
-#[cfg(unix)]
 fn sync_folder(folder: &Path) -> Result<(), WriteError> {
-    File::open(folder)
-        .and_then(|handle| handle.sync_all())
-        .map_err(|error| WriteError::io(folder, "sync folder", error))
+    entries_to_disk(folder).map_err(|error| WriteError::io(folder, "sync folder", error))
+}
+
+/// Makes the entries of a folder durable. One that may be written but not read is left to the system.
+#[cfg(unix)]
+pub(crate) fn entries_to_disk(folder: &Path) -> std::io::Result<()> {
+    match File::open(folder) {
+        Ok(handle) => handle.sync_all(),
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Folders cannot be opened for syncing elsewhere; the file system journals their entries.
 #[cfg(not(unix))]
-fn sync_folder(_folder: &Path) -> Result<(), WriteError> {
+pub(crate) fn entries_to_disk(_folder: &Path) -> std::io::Result<()> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    #[test]
+    fn every_folder_with_a_new_entry_is_synced() {
+        let place = tempfile::tempdir().unwrap();
+        let base = fs::canonicalize(place.path()).unwrap();
+        let synced = RefCell::new(Vec::new());
+        let sync = |folder: &Path| {
+            synced.borrow_mut().push(folder.to_path_buf());
+            entries_to_disk(folder)
+        };
+        let (a, b) = (base.join("a"), base.join("a/b"));
+        assert_eq!(make_folders(&b.join("c"), sync).unwrap(), [a.clone(), b.clone(), b.join("c")]);
+        assert_eq!(synced.take(), [base.clone(), a, b.clone()]);
+        assert!(make_folders(&b, sync).unwrap().is_empty());
+        assert!(synced.take().is_empty(), "nothing is new");
+
+        let full = |_: &Path| Err(std::io::Error::from(std::io::ErrorKind::StorageFull));
+        let error = make_folders(&base.join("x/y"), full).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+        assert!(!base.join("x").exists());
+    }
 }

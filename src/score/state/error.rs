@@ -25,20 +25,22 @@ pub enum StateError {
     )]
     OtherInput { what: &'static str, stored: String, now: String },
     #[error(
-        "history file {path:?} has changed since the state took its rows: restore it, or rebuild the state with --rebuild-state"
+        "history files have changed since the state took their rows, and no file has their former content: {}; restore them, or rebuild the state from the files as they are with --rebuild-state",
+        names(files, files.len())
     )]
-    FileChanged { path: PathBuf },
+    FilesChanged { files: Vec<String> },
     #[error(
-        "history file {path:?} has rows after the as-of day of the night that read it, and is needed again: restore it, or rebuild the state with --rebuild-state"
+        "history files had rows after the as-of day of the night that read them, are needed again and are gone: {}; restore them, or rebuild the state from the files that are there with --rebuild-state",
+        names(files, files.len())
     )]
-    FileNeeded { path: PathBuf },
+    FilesNeeded { files: Vec<String> },
     #[error(
         "as-of {now} is before the state's own {stored}: a state only goes forward; give a later day, or another state folder"
     )]
     AsOfBack { stored: String, now: String },
     /// Some vehicles have to be formed anew, and the files that hold their records are not there any more.
     #[error(
-        "{vehicles} vehicles have to be formed anew from histories that are gone; vehicles: {}; files: {}; restore the files and run again",
+        "{vehicles} vehicles have to be formed anew from histories that are gone; vehicles: {}; files: {}; restore the files, or rebuild the state from the files that are there with --rebuild-state",
         names(example_vehicles, *vehicles),
         names(files, files.len())
     )]

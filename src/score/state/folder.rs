@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::StateError;
 use super::record::{STATE_VERSION, StateRecord};
-use crate::fleet::writer::folder::SUCCESS;
+use crate::fleet::writer::folder::{SUCCESS, entries_to_disk, make_folders};
 
 const CURRENT: &str = "CURRENT";
 const CURRENT_STAGED: &str = "CURRENT.staged";
@@ -34,13 +34,29 @@ pub struct StateFolder {
     path: PathBuf,
     /// Held until dropped.
     _lock: File,
-    current: Option<u64>,
+    /// As this run found it, or left it.
+    pointer: Pointer,
+    /// Number of the generation that this run may make: none that stands in the folder has it, but for one that a
+    /// killed run left.
+    next: u64,
+}
+
+/// What `CURRENT` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Pointer {
+    /// No generation counts yet.
+    Absent,
+    Names(u64),
+    /// It cannot be read, or names no generation: only a run that begins anew can use the folder.
+    Damaged(String),
 }
 
 impl StateFolder {
-    /// Locks the folder, making it if it is not there.
+    /// Locks the folder, making it if it is not there. A damaged pointer is no error here: [`Self::current`] says so to
+    /// whoever wants what it points at.
     pub fn open(path: &Path) -> Result<Self, StateError> {
-        fs::create_dir_all(path).map_err(|error| StateError::io(path, "make folder", error))?;
+        let whole = std::path::absolute(path).map_err(|error| StateError::io(path, "locate", error))?;
+        make_folders(&whole, entries_to_disk).map_err(|error| StateError::io(path, "make folder", error))?;
         let path = fs::canonicalize(path).map_err(|error| StateError::io(path, "locate", error))?;
         for name in entries(&path)? {
             if !is_ours(&name) {
@@ -59,8 +75,17 @@ impl StateFolder {
             Err(TryLockError::WouldBlock) => return Err(StateError::InUse { path }),
             Err(TryLockError::Error(error)) => return Err(StateError::io(&lock_path, "lock", error)),
         }
-        let current = read_pointer(&path)?;
-        Ok(Self { path, _lock: lock, current })
+        let pointer = read_pointer(&path);
+        let next = match pointer {
+            Pointer::Absent => 1,
+            Pointer::Names(generation) => generation + 1,
+            Pointer::Damaged(_) => {
+                let names = entries(&path)?;
+                let numbers = names.iter().filter_map(|name| number(name, GENERATION).or_else(|| number(name, LOG)));
+                numbers.max().unwrap_or(0) + 1
+            }
+        };
+        Ok(Self { path, _lock: lock, pointer, next })
     }
 
     pub fn path(&self) -> &Path {
@@ -69,21 +94,24 @@ impl StateFolder {
 
     /// The generation that counts, if there is any.
     pub fn current(&self) -> Result<Option<StateRecord>, StateError> {
-        self.current.map(|generation| self.record(generation)).transpose()
+        match &self.pointer {
+            Pointer::Absent => Ok(None),
+            Pointer::Names(generation) => self.record(*generation).map(Some),
+            Pointer::Damaged(problem) => Err(StateError::damaged(&self.path.join(CURRENT), problem)),
+        }
     }
 
-    /// The generation after the current one, if a run completed it but was killed before it counted.
-    pub fn pending(&self) -> Result<Option<StateRecord>, StateError> {
+    /// The generation after the current one, if a run completed it but was killed before it counted. One that cannot
+    /// be read never counted and is none.
+    pub fn pending(&self) -> Option<StateRecord> {
         let next = self.next();
-        if !self.generation(next).join(SUCCESS).exists() {
-            return Ok(None);
-        }
-        self.record(next).map(Some)
+        let complete = self.generation(next).join(SUCCESS).exists();
+        if complete { self.record(next).ok() } else { None }
     }
 
     /// Number of the generation that this run may make.
     pub fn next(&self) -> u64 {
-        self.current.unwrap_or(0) + 1
+        self.next
     }
 
     /// Folder of a generation.
@@ -100,7 +128,7 @@ impl StateFolder {
     pub fn commit(&mut self) -> Result<(), StateError> {
         let next = self.next();
         let record = self.record(next)?;
-        if read_pointer(&self.path)? != self.current {
+        if read_pointer(&self.path) != self.pointer {
             return Err(StateError::InUse { path: self.path.clone() });
         }
         let (staged, pointer) = (self.path.join(CURRENT_STAGED), self.path.join(CURRENT));
@@ -110,9 +138,14 @@ impl StateFolder {
                 file.sync_all()
             })
             .map_err(|error| StateError::io(&staged, "write", error))?;
+        if pointer.is_dir() {
+            // Somebody's mistake, and damaged therefore: a rename does not replace it.
+            fs::remove_dir_all(&pointer).map_err(|error| StateError::io(&pointer, "remove", error))?;
+        }
         fs::rename(&staged, &pointer).map_err(|error| StateError::io(&pointer, "swap", error))?;
-        sync_folder(&self.path)?;
-        self.current = Some(next);
+        entries_to_disk(&self.path).map_err(|error| StateError::io(&self.path, "sync folder", error))?;
+        self.pointer = Pointer::Names(next);
+        self.next = next + 1;
         self.clean(Some(&record));
         Ok(())
     }
@@ -180,15 +213,25 @@ fn is_ours(name: &str) -> bool {
     [CURRENT, CURRENT_STAGED, LOCK].contains(&name) || name.starts_with(GENERATION) || name.starts_with(LOG)
 }
 
-fn read_pointer(folder: &Path) -> Result<Option<u64>, StateError> {
-    let path = folder.join(CURRENT);
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(StateError::io(&path, "read", error)),
-    };
-    let generation = text.trim().strip_prefix(GENERATION).and_then(|number| number.parse().ok());
-    generation.map(Some).ok_or_else(|| StateError::damaged(&path, format!("it says {:?}", text.trim())))
+fn read_pointer(folder: &Path) -> Pointer {
+    const SHOWN: usize = 40;
+    match fs::read_to_string(folder.join(CURRENT)) {
+        Ok(text) => match number(text.trim(), GENERATION) {
+            Some(generation) => Pointer::Names(generation),
+            None => {
+                let shown: String = text.trim().chars().take(SHOWN).collect();
+                Pointer::Damaged(format!("it says {shown:?} and names no generation"))
+            }
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Pointer::Absent,
+        Err(error) => Pointer::Damaged(error.to_string()),
+    }
+}
+
+/// The number in the whole name of a generation or log: a name cut short has none.
+fn number(name: &str, prefix: &str) -> Option<u64> {
+    let number = name.strip_prefix(prefix)?.parse().ok()?;
+    (number < u64::MAX && name == format!("{prefix}{number:08}")).then_some(number)
 }
 
 fn remove_unreferenced(folder: &Path, name: &str, kept: &BTreeSet<&str>) {
@@ -197,17 +240,4 @@ fn remove_unreferenced(folder: &Path, name: &str, kept: &BTreeSet<&str>) {
             let _ = fs::remove_file(folder.join(file));
         }
     }
-}
-
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> Result<(), StateError> {
-    File::open(folder)
-        .and_then(|handle| handle.sync_all())
-        .map_err(|error| StateError::io(folder, "sync folder", error))
-}
-
-/// Folders cannot be opened for syncing elsewhere; the file system journals their entries.
-#[cfg(not(unix))]
-fn sync_folder(_folder: &Path) -> Result<(), StateError> {
-    Ok(())
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fleet::manifest::ManifestAccount;
 use crate::fleet::scan::ScanKind;
+use crate::fleet::stamp::Stamp;
 use crate::fleet::time::TimeAxis;
 
 /// Of the layout of the state folder, and of the arithmetic of what it sums: states of another version are refused.
@@ -64,8 +65,8 @@ pub struct Dimensions {
 pub struct ConsumedFile {
     /// Relative to the folder of `dataset.toml` where it lies below it.
     pub path: PathBuf,
-    pub bytes: u64,
-    pub modified_ns: i64,
+    #[serde(flatten)]
+    pub stamp: Stamp,
     pub blake3: String,
     pub rows: u64,
     /// It may hold rows after the as-of day of that night: they are looked for again.

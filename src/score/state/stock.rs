@@ -1,16 +1,24 @@
 //! Taking stock of the history files: which are new tonight, and whether those of earlier nights still are what they
 //! were.
 //!
-//! A file that an earlier night read is known by its path. Where its size or time of change differs it is hashed
-//! again: touched is fine, changed is refused. One that is gone is fine until its records are needed again.
+//! Key idea: what a state has the rows of is a content, not a name. A file under a known name whose length and times
+//! are as they were is taken as known; where they differ it is hashed. A content that is not found under its name is
+//! looked for under the names that are new or hold something else now: touched, copied, moved and renamed is fine.
+//! A name that holds something else while its content is nowhere is refused. A content that is gone together with its
+//! name is fine until its records are needed again.
+//!
+//! `key=value` folders are part of a content: columns may come from them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+
+use rayon::prelude::*;
 
 use super::error::StateError;
 use super::record::{ConsumedFile, kept_path};
+use crate::fleet::files::SourceFile;
+use crate::fleet::stamp::Stamp;
 
 /// The history files as a night finds them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,61 +29,117 @@ pub struct Stock {
     pub pending: Vec<PathBuf>,
     /// Files of earlier nights that are not there any more, as the state names them.
     pub gone: Vec<PathBuf>,
-    /// All files of earlier nights, with their present time of change.
+    /// All files of earlier nights, with their present names and times.
     pub consumed: Vec<ConsumedFile>,
 }
 
 impl Stock {
-    /// Compares the dataset's files with those the state has read. `base` is the folder of `dataset.toml`.
+    /// Compares the dataset's files with those the state has read. `base` is the folder of `dataset.toml`. Runs on the
+    /// current rayon pool.
     pub fn take(consumed: &[ConsumedFile], present: &[PathBuf], base: &Path) -> Result<Self, StateError> {
-        let mut known: BTreeMap<&Path, &ConsumedFile> =
+        let mut sought: BTreeMap<&Path, &ConsumedFile> =
             consumed.iter().map(|file| (file.path.as_path(), file)).collect();
         let mut stock = Self::default();
+        let mut open = Vec::new();
         for path in present {
-            let Some(file) = known.remove(kept_path(path, base).as_path()) else {
-                stock.new.push(path.clone());
-                continue;
-            };
-            let mut file = file.clone();
-            let (bytes, modified_ns) = stamp(path)?;
-            if (bytes, modified_ns) != (file.bytes, file.modified_ns) {
-                if bytes != file.bytes || hash(path)? != file.blake3 {
-                    return Err(StateError::FileChanged { path: path.clone() });
+            let stamp = stamp(path)?;
+            let name = kept_path(path, base);
+            match sought.get(name.as_path()) {
+                Some(file) if file.stamp == stamp => {
+                    stock.know(file, path, name.clone(), stamp);
+                    sought.remove(name.as_path());
                 }
-                file.modified_ns = modified_ns;
+                _ => open.push((path, name, stamp)),
             }
-            if file.pending {
-                stock.pending.push(path.clone());
-            }
-            stock.consumed.push(file);
         }
-        for file in known.into_values() {
-            if file.pending {
-                return Err(StateError::FileNeeded { path: base.join(&file.path) });
+        let lengths: BTreeSet<u64> = sought.values().map(|file| file.stamp.bytes).collect();
+        let hashes: Vec<Option<String>> = open
+            .par_iter()
+            .map(|(path, _, stamp)| lengths.contains(&stamp.bytes).then(|| hash(path)).transpose())
+            .collect::<Result<_, _>>()?;
+        // First those that still have their name, so that of equal files each keeps its own.
+        let mut moved = Vec::new();
+        for (file, hash) in open.into_iter().zip(hashes) {
+            let (path, name, stamp) = &file;
+            match sought.get(name.as_path()).filter(|known| Some(&known.blake3) == hash.as_ref()) {
+                Some(known) => {
+                    stock.know(known, path, name.clone(), *stamp);
+                    sought.remove(name.as_path());
+                }
+                None => moved.push((file, hash)),
             }
-            stock.gone.push(file.path.clone());
-            stock.consumed.push(file.clone());
         }
+        let names: BTreeSet<PathBuf> = moved.iter().map(|((_, name, _), _)| name.clone()).collect();
+        let mut by_content: HashMap<(String, Partitions), Vec<&ConsumedFile>> = HashMap::new();
+        for file in sought.values().rev() {
+            by_content.entry((file.blake3.clone(), partitions(&file.path))).or_default().push(file);
+        }
+        for ((path, name, stamp), hash) in moved {
+            let content = hash.map(|hash| (hash, partitions(&name)));
+            match content.and_then(|content| by_content.get_mut(&content)?.pop()) {
+                Some(file) => {
+                    sought.remove(file.path.as_path());
+                    stock.know(file, path, name, stamp);
+                }
+                None => stock.new.push(path.clone()),
+            }
+        }
+        stock.lose(sought.into_values(), &names, base)?;
         stock.consumed.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(stock)
     }
+
+    /// Files whose content is nowhere.
+    fn lose<'a>(
+        &mut self,
+        files: impl Iterator<Item = &'a ConsumedFile>,
+        names: &BTreeSet<PathBuf>,
+        base: &Path,
+    ) -> Result<(), StateError> {
+        let (mut changed, mut needed) = (Vec::new(), Vec::new());
+        for file in files {
+            let shown = || base.join(&file.path).display().to_string();
+            if names.contains(&file.path) {
+                changed.push(shown());
+            } else if file.pending {
+                needed.push(shown());
+            }
+            self.gone.push(file.path.clone());
+            self.consumed.push(file.clone());
+        }
+        if !changed.is_empty() {
+            return Err(StateError::FilesChanged { files: changed });
+        }
+        if !needed.is_empty() {
+            return Err(StateError::FilesNeeded { files: needed });
+        }
+        Ok(())
+    }
+
+    /// Takes a file of an earlier night as known, under the name and with the times that it has now.
+    fn know(&mut self, file: &ConsumedFile, path: &Path, name: PathBuf, stamp: Stamp) {
+        if file.pending {
+            self.pending.push(path.to_path_buf());
+        }
+        self.consumed.push(ConsumedFile { path: name, stamp, ..file.clone() });
+    }
 }
 
-/// Size and time of change of a file, nanoseconds since 1970 (kept within 1677 to 2262).
-pub fn stamp(path: &Path) -> Result<(u64, i64), StateError> {
+type Partitions = Vec<(String, Option<String>)>;
+
+fn partitions(kept_path: &Path) -> Partitions {
+    SourceFile::new(kept_path).partitions
+}
+
+fn stamp(path: &Path) -> Result<Stamp, StateError> {
     let metadata = fs::metadata(path).map_err(|error| StateError::io(path, "look at", error))?;
-    let modified = metadata.modified().map_err(|error| StateError::io(path, "look at", error))?;
-    let nanoseconds = match modified.duration_since(UNIX_EPOCH) {
-        Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
-        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |since| -since),
-    };
-    Ok((metadata.len(), nanoseconds))
+    Ok(Stamp::from(&metadata))
 }
 
 /// BLAKE3 of a file, hex.
 pub fn hash(path: &Path) -> Result<String, StateError> {
-    let file = fs::File::open(path).map_err(|error| StateError::io(path, "open", error))?;
     let mut hasher = blake3::Hasher::new();
+    let file = fs::File::open(path).map_err(|error| StateError::io(path, "open", error))?;
     hasher.update_reader(file).map_err(|error| StateError::io(path, "read", error))?;
     Ok(hasher.finalize().to_hex().to_string())
 }
@@ -84,33 +148,114 @@ pub fn hash(path: &Path) -> Result<String, StateError> {
 mod tests {
     use super::*;
 
+    /// Writes a file below `base` and says how a state remembers it.
+    fn consumed(base: &Path, name: &str, text: &str) -> ConsumedFile {
+        let path = base.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        let (stamp, blake3) = (stamp(&path).unwrap(), hash(&path).unwrap());
+        ConsumedFile { path: name.into(), stamp, blake3, rows: 1, pending: false }
+    }
+
+    fn take(known: &[&ConsumedFile], present: &[&str], base: &Path) -> Result<Stock, StateError> {
+        let known: Vec<ConsumedFile> = known.iter().copied().cloned().collect();
+        let present: Vec<PathBuf> = present.iter().map(|name| base.join(name)).collect();
+        Stock::take(&known, &present, base)
+    }
+
+    fn names(files: &[ConsumedFile]) -> Vec<&str> {
+        files.iter().map(|file| file.path.to_str().unwrap()).collect()
+    }
+
     #[test]
     fn new_touched_changed_and_gone() {
         let folder = tempfile::tempdir().unwrap();
         let base = folder.path();
-        let write = |name: &str, text: &str| {
-            let path = base.join(name);
-            fs::write(&path, text).unwrap();
-            let (bytes, modified_ns) = stamp(&path).unwrap();
-            let blake3 = hash(&path).unwrap();
-            (path, ConsumedFile { path: name.into(), bytes, modified_ns, blake3, rows: 1, pending: false })
-        };
-        let (a, known_a) = write("a", "one");
-        let (b, known_b) = write("b", "two");
-        let stock = Stock::take(std::slice::from_ref(&known_a), &[a.clone(), b.clone()], base).unwrap();
-        assert_eq!((stock.new, stock.gone.len(), stock.consumed), (vec![b.clone()], 0, vec![known_a.clone()]));
+        let (a, b) = (consumed(base, "a", "one"), consumed(base, "b", "two"));
+        let stock = take(&[&a], &["a", "b"], base).unwrap();
+        assert_eq!(
+            (stock.new, stock.gone.len(), stock.consumed),
+            (vec![base.join("b")], 0, std::slice::from_ref(&a).to_vec())
+        );
 
-        let touched = ConsumedFile { modified_ns: known_a.modified_ns - 5, ..known_a.clone() };
-        let stock = Stock::take(std::slice::from_ref(&touched), std::slice::from_ref(&a), base).unwrap();
-        assert_eq!(stock.consumed, std::slice::from_ref(&known_a));
-        fs::write(&a, "uno").unwrap();
-        let changed = Stock::take(&[touched], std::slice::from_ref(&a), base).unwrap_err();
-        assert!(matches!(&changed, StateError::FileChanged { path } if *path == a), "{changed}");
+        let touched = ConsumedFile { stamp: Stamp { modified_ns: a.stamp.modified_ns - 5, ..a.stamp }, ..a.clone() };
+        assert_eq!(take(&[&touched], &["a"], base).unwrap().consumed, std::slice::from_ref(&a));
+        fs::write(base.join("a"), "uno").unwrap();
+        let changed = take(&[&touched], &["a"], base).unwrap_err();
+        let expected = base.join("a").display().to_string();
+        assert!(matches!(&changed, StateError::FilesChanged { files } if *files == [expected]), "{changed}");
 
-        let stock = Stock::take(&[known_a.clone(), known_b.clone()], std::slice::from_ref(&b), base).unwrap();
+        let stock = take(&[&a, &b], &["b"], base).unwrap();
         assert_eq!((stock.gone, stock.consumed.len()), (vec![PathBuf::from("a")], 2));
-        let pending = ConsumedFile { pending: true, ..known_b };
-        assert_eq!(Stock::take(std::slice::from_ref(&pending), std::slice::from_ref(&b), base).unwrap().pending, [b]);
-        assert!(matches!(Stock::take(&[pending], &[], base), Err(StateError::FileNeeded { .. })));
+        let pending = ConsumedFile { pending: true, ..b };
+        assert_eq!(take(&[&pending], &["b"], base).unwrap().pending, [base.join("b")]);
+        assert!(matches!(take(&[&pending], &[], base), Err(StateError::FilesNeeded { .. })));
+    }
+
+    /// Length and time of modification can be put back; the inode's own time cannot.
+    #[test]
+    #[cfg(unix)]
+    fn changed_with_length_and_time_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path();
+        let a = consumed(base, "a", "one");
+        let modified = fs::metadata(base.join("a")).unwrap().modified().unwrap();
+        let put_back = |text: &str| {
+            // The clock of a file system ticks in milliseconds.
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            fs::write(base.join("a"), text).unwrap();
+            let file = fs::File::options().write(true).open(base.join("a")).unwrap();
+            file.set_modified(modified).unwrap();
+            assert!(stamp(&base.join("a")).unwrap().is_as_written(&a.stamp));
+        };
+        put_back("uno");
+        assert!(matches!(take(&[&a], &["a"], base), Err(StateError::FilesChanged { .. })));
+        put_back("one");
+        let stock = take(&[&a], &["a"], base).unwrap();
+        assert_eq!(names(&stock.consumed), ["a"]);
+        assert_ne!(stock.consumed[0].stamp, a.stamp, "so that it need not be hashed again");
+        // Noted by a version that did not know the inode's time.
+        let older = ConsumedFile { stamp: Stamp { changed_ns: 0, ..a.stamp }, ..a };
+        assert_eq!(take(&[&older], &["a"], base).unwrap().consumed, stock.consumed);
+    }
+
+    #[test]
+    fn renamed_rotated_swapped_and_doubled() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path();
+        let (a, b) = (consumed(base, "a", "one"), consumed(base, "b", "two"));
+        fs::rename(base.join("a"), base.join("old-a")).unwrap();
+        let pending = ConsumedFile { pending: true, ..a.clone() };
+        let stock = take(&[&pending, &b], &["b", "old-a"], base).unwrap();
+        assert_eq!((names(&stock.consumed), stock.gone.len(), stock.new.len()), (vec!["b", "old-a"], 0, 0));
+        assert_eq!(stock.pending, [base.join("old-a")]);
+
+        // Another file took the name: that one is new.
+        fs::write(base.join("a"), "new").unwrap();
+        let stock = take(&[&a, &b], &["a", "b", "old-a"], base).unwrap();
+        assert_eq!((names(&stock.consumed), stock.new), (vec!["b", "old-a"], vec![base.join("a")]));
+
+        fs::write(base.join("a"), "two").unwrap();
+        fs::write(base.join("b"), "one").unwrap();
+        let stock = take(&[&a, &b], &["a", "b"], base).unwrap();
+        assert_eq!((names(&stock.consumed), stock.new.len(), stock.gone.len()), (vec!["a", "b"], 0, 0));
+        assert_eq!(stock.consumed[0].blake3, b.blake3);
+
+        // One content under two names, of which one was known: the other one is new.
+        let stock = take(&[&a], &["b", "old-a"], base).unwrap();
+        assert_eq!((names(&stock.consumed), stock.new.len()), (vec!["b"], 1));
+    }
+
+    /// What a folder's name says belongs to the content.
+    #[test]
+    fn moved_to_another_partition() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path();
+        let a = consumed(base, "h/zone=1/a", "one");
+        consumed(base, "h/zone=1/b", "one");
+        consumed(base, "h/zone=2/a", "one");
+        let stock = take(&[&a], &["h/zone=2/a"], base).unwrap();
+        assert_eq!((stock.gone.len(), stock.new), (1, vec![base.join("h/zone=2/a")]));
+        assert_eq!(names(&take(&[&a], &["h/zone=1/b"], base).unwrap().consumed), ["h/zone=1/b"]);
     }
 }

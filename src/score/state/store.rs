@@ -105,8 +105,7 @@ fn consumed(
         let path = kept_path(&input.path, base);
         let file = ConsumedFile {
             path: path.clone(),
-            bytes: input.bytes,
-            modified_ns: i64::try_from(input.modified_ns).unwrap_or(i64::MAX),
+            stamp: input.stamp,
             blake3: input.blake3.clone(),
             rows: input.rows,
             pending: pending.contains(&input.path),

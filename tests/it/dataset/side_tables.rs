@@ -37,7 +37,7 @@ attributes = ["zone", "plant"]
 fn open(base: &Path, text: &str, axis: TimeAxis) -> JoinTable {
     let dictionary = Dictionary::parse(&base.join("dataset.toml"), text).unwrap();
     let ids = IdTable::new(IdKind::Integer, Path::new("h.parquet"));
-    let (vehicles, _) = tables::load(&dictionary, axis, &ids, &Control::silent()).unwrap();
+    let (vehicles, _, _) = tables::load(&dictionary, axis, &ids, &Control::silent()).unwrap();
     JoinTable::load(&dictionary, 0, &vehicles, axis, &Control::silent()).unwrap()
 }
 

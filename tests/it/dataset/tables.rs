@@ -41,7 +41,7 @@ odometer_km = "odo"
 fn load(base: &Path, axis: TimeAxis) -> Result<(Vehicles, TablesAccount, IdTable), FleetError> {
     let dictionary = Dictionary::parse(&base.join("dataset.toml"), TEXT).unwrap();
     let ids = IdTable::new(IdKind::Text, Path::new("h.parquet"));
-    let (vehicles, account) = tables::load(&dictionary, axis, &ids, &Control::silent())?;
+    let (vehicles, account, _) = tables::load(&dictionary, axis, &ids, &Control::silent())?;
     Ok((vehicles, account, ids))
 }
 

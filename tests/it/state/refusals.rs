@@ -8,9 +8,9 @@ use fleetwear::score::state::error::StateError;
 
 use super::world::{FIRST_DAY, Order, World, days};
 
-const PAST: i32 = 150;
+pub const PAST: i32 = 150;
 
-fn settled() -> World {
+pub fn settled() -> World {
     let world = World::new(true, false);
     for (name, from, to) in [("a", 0, 100), ("b", 100, PAST)] {
         world.write_history(name, &days(FIRST_DAY + from..FIRST_DAY + to));
@@ -19,11 +19,11 @@ fn settled() -> World {
     world
 }
 
-fn add_day(world: &World, day: i32) {
+pub fn add_day(world: &World, day: i32) {
     world.write_history(&format!("n{day:04}"), &days(FIRST_DAY + day..FIRST_DAY + day + 1));
 }
 
-fn refusal(world: &World, as_of_day: Option<i32>) -> StateError {
+pub fn refusal(world: &World, as_of_day: Option<i32>) -> StateError {
     match world.night(as_of_day) {
         Err(EngineError::State(error)) => error,
         Err(error) => panic!("another error: {error}"),
@@ -65,7 +65,9 @@ fn files_changed_touched_and_gone() {
     let path = world.history("a");
     let bytes = fs::read(&path).unwrap();
     world.write_history("a", &days(FIRST_DAY..FIRST_DAY + 99));
-    assert!(matches!(refusal(&world, None), StateError::FileChanged { path: named } if named == path));
+    assert!(
+        matches!(refusal(&world, None), StateError::FilesChanged { files } if files == [path.display().to_string()])
+    );
     fs::write(&path, &bytes).unwrap();
     add_day(&world, PAST);
     world.compare(None, "only touched");
@@ -95,7 +97,7 @@ fn a_file_that_is_needed_for_later_rows_must_stay() {
     world.write_history("ahead", &days(FIRST_DAY + PAST..FIRST_DAY + PAST + 9));
     world.compare(Some(FIRST_DAY + PAST + 2), "three of nine days");
     fs::remove_file(world.history("ahead")).unwrap();
-    assert!(matches!(refusal(&world, Some(FIRST_DAY + PAST + 3)), StateError::FileNeeded { .. }));
+    assert!(matches!(refusal(&world, Some(FIRST_DAY + PAST + 3)), StateError::FilesNeeded { .. }));
 }
 
 #[test]

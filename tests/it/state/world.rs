@@ -104,6 +104,10 @@ pub const FIRST_DAY: i32 = 19_000;
 pub const VEHICLES: usize = 24;
 pub const ZONES: [&str; 3] = ["coast", "hills", "plain"];
 
+/// The vehicle of a row without one, and the day of a row without one.
+pub const NOBODY: usize = 1 << 40;
+pub const NEVER: i32 = i32::MIN;
+
 /// One record, as codes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Record {
@@ -218,9 +222,11 @@ impl World {
 
     fn ids(&self, vehicles: &[usize]) -> ArrayRef {
         if self.text_ids {
-            Arc::new(StringArray::from_iter_values(vehicles.iter().map(|vehicle| format!("V{vehicle:03}"))))
+            let id = |vehicle: &usize| (*vehicle != NOBODY).then(|| format!("V{vehicle:03}"));
+            Arc::new(StringArray::from_iter(vehicles.iter().map(id)))
         } else {
-            Arc::new(Int64Array::from_iter_values(vehicles.iter().map(|&vehicle| vehicle as i64 * 7 - 50)))
+            let id = |vehicle: &usize| (*vehicle != NOBODY).then_some(*vehicle as i64 * 7 - 50);
+            Arc::new(Int64Array::from_iter(vehicles.iter().map(id)))
         }
     }
 
@@ -231,7 +237,7 @@ impl World {
             let micros = records.iter().map(|record| (i64::from(record.day) * 24 + record.hour) * 3_600_000_000);
             Arc::new(TimestampMicrosecondArray::from_iter_values(micros))
         } else {
-            Arc::new(Date32Array::from_iter_values(records.iter().map(|record| record.day)))
+            Arc::new(Date32Array::from_iter(records.iter().map(|record| (record.day != NEVER).then_some(record.day))))
         };
         write(
             &self.history(name),
@@ -297,7 +303,7 @@ pub fn first_difference(a: &Path, b: &Path) -> String {
     format!("{} rows against {}", a.len(), b.len())
 }
 
-fn rows(out: &Path) -> Vec<String> {
+pub fn rows(out: &Path) -> Vec<String> {
     let mut parts: Vec<PathBuf> =
         fs::read_dir(out.join("scores")).unwrap().map(|entry| entry.unwrap().path()).collect();
     parts.sort();

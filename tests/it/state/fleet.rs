@@ -1,0 +1,79 @@
+//! Who belongs to the fleet, and as of when: rows that cannot be used make no vehicle and no day.
+
+use fleetwear::engine::{InspectPlan, inspect_vehicle};
+use fleetwear::run::Control;
+
+use super::refusals::{PAST, add_day, settled};
+use super::world::{FIRST_DAY, NEVER, NOBODY, Record, VEHICLES, World, rows};
+
+fn row(vehicle: usize, day: i32) -> Record {
+    Record { vehicle, day, hour: 1, temp: 50, distance: Some(100) }
+}
+
+/// A vehicle is in the fleet if the tables name it or a record of it counts: not because of an unusable row.
+#[test]
+fn a_vehicle_of_unusable_rows_goes_with_the_table() {
+    let mut world = settled();
+    let (odd, stray) = (VEHICLES + 7, VEHICLES + 8);
+    let rows_before = world.compare(None, "as it was").rows;
+    world.listed.insert(odd, ("M1", "coast"));
+    world.write_tables();
+    world.write_history("odd", &[row(odd, NEVER), row(odd, NEVER)]);
+    let rows_of_one = rows_before / VEHICLES as u64;
+    assert_eq!(world.compare(None, "listed").rows, rows_before + rows_of_one);
+    world.listed.remove(&odd);
+    world.write_tables();
+    add_day(&world, PAST);
+    assert_eq!(world.compare(None, "gone from the table").rows, rows_before);
+    world.write_history("stray", &[row(stray, NEVER)]);
+    assert_eq!(world.compare(None, "a stray name").rows, rows_before);
+    // Both come back with records that count, one of them before the as-of day.
+    world.write_history("later", &[row(odd, FIRST_DAY + PAST), row(stray, FIRST_DAY + PAST + 3)]);
+    assert_eq!(world.compare(Some(FIRST_DAY + PAST + 1), "back").rows, rows_before + rows_of_one);
+    for day in 1..6 {
+        add_day(&world, PAST + day);
+        let report = world.compare(Some(FIRST_DAY + PAST + day), "and the nights after");
+        assert_eq!(report.rows, rows_before + rows_of_one * if day < 3 { 1 } else { 2 });
+    }
+}
+
+/// The latest row cannot be used: no command counts up to its day.
+#[test]
+fn inspect_and_score_count_up_to_the_same_day() {
+    let world = settled();
+    world.write_history("odd", &[row(NOBODY, FIRST_DAY + PAST + 40)]);
+    let scored = world.whole(None);
+    assert_eq!(scored.as_of_day, FIRST_DAY + PAST - 1);
+    let plan = InspectPlan {
+        data: world.folder.path().into(),
+        model: world.path("model.toml").to_string_lossy().into_owned(),
+        vehicle: "V003".to_owned(),
+        threads: 2,
+        memory_limit_bytes: 256 << 20,
+        as_of_day: None,
+    };
+    let inspected = inspect_vehicle(&plan, &Control::silent()).unwrap();
+    assert_eq!(Some(inspected.as_of), scored.manifest.as_of);
+}
+
+/// A single record of a vehicle was observed as long as records are, not for one day.
+#[test]
+fn lengths_by_a_column_make_rates_of_the_same_kind() {
+    let world = World::new(true, false);
+    let path = world.path("dataset.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("period = \"day\"", "period = \"column:distance_km\"")).unwrap();
+    // Records of seven days each (as codes of half a unit): ten of the one vehicle, one of the other.
+    let week = |vehicle, week| Record { distance: Some(14), ..row(vehicle, FIRST_DAY + 7 * week) };
+    let records: Vec<Record> = (0..10).map(|number| week(0, number)).chain([week(1, 9)]).collect();
+    world.write_history("a", &records);
+    let rows = rows(&world.whole(None).out);
+    let rate = |vehicle: &str| {
+        let row = rows.iter().find(|row| row.starts_with(vehicle) && row.contains("brake_pad")).unwrap();
+        row.split(" | ").nth(11).unwrap().to_owned()
+    };
+    assert_eq!((rate("V000"), rate("V001"), rate("V002")), ("1.0".to_owned(), "1.0".to_owned(), "-".to_owned()));
+    world.compare(None, "lengths by a column");
+    world.write_history("b", &[week(1, 10), week(2, 10)]);
+    world.compare(None, "and the night after");
+}
