@@ -13,7 +13,7 @@ use crate::model::compile::compile;
 use crate::model::compiled::CompiledModel;
 use crate::model::spec::Model;
 use crate::run::Control;
-use crate::score::fleet::{Fleet, mean_interval_days};
+use crate::score::fleet::Fleet;
 use crate::score::masks::slot_masks;
 use crate::score::output;
 use crate::score::pack::{ExposureColumn, exposure_columns};
@@ -30,8 +30,8 @@ pub struct Prepared {
     pub channels: Vec<usize>,
     pub exposures: Vec<ExposureColumn>,
     pub parts: Parts,
-    /// Usual length of a record in days, for rates; `None` where a column says the lengths.
-    period_days: Option<f64>,
+    /// Typical length of a record in days, for rates.
+    pub period_days: f64,
     /// Whether every record is that long.
     pub regular: bool,
     /// BLAKE3 of `dataset.toml`.
@@ -68,11 +68,8 @@ impl Prepared {
             parts: Parts::new(&modes),
             period_days: match dataset.axis {
                 // Where time is an integer, a day of this program is one of its steps.
-                TimeAxis::Integer => Some(1.0),
-                TimeAxis::Days | TimeAxis::SecondsSince2000 => match &dataset.dictionary.histories.period {
-                    Period::Channel(_) => None,
-                    period => Some(period.usual_days()),
-                },
+                TimeAxis::Integer => 1.0,
+                TimeAxis::Days | TimeAxis::SecondsSince2000 => dataset.dictionary.histories.period.usual_days(),
             },
             regular: matches!(dataset.dictionary.histories.period, Period::Day | Period::Week | Period::Month),
             dictionary_blake3: blake3::hash(&text).to_hex().to_string(),
@@ -93,7 +90,7 @@ impl Prepared {
             plan: &cut.slots,
             exposures: &self.exposures,
             sums,
-            period_days: self.period_days.unwrap_or_else(|| mean_interval_days(&cut.slots, sums)),
+            period_days: self.period_days,
             regular: self.regular,
         }
     }

@@ -172,6 +172,12 @@ fn written(columns: &[Column], files: &str, file_count: usize, rows: i64) -> Str
             None => line(&mut text, &format!("{key} = \"\"  # fill in: {what} was not recognised")),
         }
     }
+    if time.is_some_and(|column| matches!(column.data_type, DataType::Timestamp(_, _))) {
+        line(
+            &mut text,
+            "# A day is a day in UTC, whatever zone a timestamp carries: write local dates if days are to be local.",
+        );
+    }
     line(&mut text, &format!("period = {}  # check: day, week, month, trip or column:<channel>", period(time)));
     for column in columns {
         if is_time(column) || vehicle.is_some_and(|vehicle| vehicle.name == column.name) {

@@ -37,26 +37,6 @@ pub struct Standard {
     pub median_rate: Vec<Option<f64>>,
 }
 
-/// Mean days from a vehicle's record to its next, over the fleet: about as long as a record is, where each has a length
-/// of its own. A quotient of integer sums, so that no order and no split into nights shows. One day where no vehicle has
-/// two records.
-pub fn mean_interval_days(plan: &SlotPlan, sums: &FleetSums) -> f64 {
-    let of_vehicle = |vehicle: usize| {
-        let mut history = SlotTally::EMPTY;
-        sums.tally.slots[plan.of(vehicle)].iter().for_each(|slot| history.add(slot));
-        match history.records {
-            0 => (0, 0),
-            records => {
-                let days = i64::from(plan.axis.day(history.last_tick)) - i64::from(plan.axis.day(history.first_tick));
-                (days, i64::from(records) - 1)
-            }
-        }
-    };
-    let add = |a: (i64, i64), b: (i64, i64)| (a.0 + b.0, a.1 + b.1);
-    let (days, intervals) = (0..sums.vehicles).into_par_iter().map(of_vehicle).reduce(|| (0, 0), add);
-    if days > 0 { days as f64 / intervals as f64 } else { 1.0 }
-}
-
 impl Fleet<'_> {
     /// Records, first and last time of a vehicle over its whole history.
     pub fn history(&self, vehicle: usize) -> SlotTally {

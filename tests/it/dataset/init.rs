@@ -44,6 +44,25 @@ fn a_draft_parses_and_covers_what_the_data_hold() {
     assert_eq!(by_name("is_charging").channel.codes, 2);
     assert!(text.contains("# remark?x (Utf8) is no channel"), "{text}");
     assert!(text.contains("# zone (Utf8) is no channel"), "{text}");
+    assert!(!text.contains("UTC"), "dates have no zone: {text}");
+}
+
+#[test]
+fn a_draft_says_which_day_a_timestamp_falls_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.parquet");
+    let when = TimestampMicrosecondArray::from(vec![1, 2]).with_timezone("+08:00");
+    write_parquet(
+        &path,
+        &[
+            ("vin", Arc::new(StringArray::from(vec!["a", "b"]))),
+            ("when", Arc::new(when)),
+            ("distance_km", Arc::new(UInt16Array::from(vec![3, 900]))),
+        ],
+    );
+    let text = draft(&path, folder.path()).unwrap();
+    assert!(text.contains("# A day is a day in UTC"), "{text}");
+    Dictionary::parse(&folder.path().join("dataset.toml"), &text).unwrap_or_else(|error| panic!("{error}\n{text}"));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use fleetwear::engine::{InspectPlan, inspect_vehicle};
 use fleetwear::run::Control;
 
 use super::refusals::{PAST, add_day, settled};
-use super::world::{FIRST_DAY, NEVER, NOBODY, Record, VEHICLES, World, rows};
+use super::world::{FIRST_DAY, NEVER, NOBODY, Record, VEHICLES};
 
 fn row(vehicle: usize, day: i32) -> Record {
     Record { vehicle, day, hour: 1, temp: 50, distance: Some(100) }
@@ -54,26 +54,4 @@ fn inspect_and_score_count_up_to_the_same_day() {
     };
     let inspected = inspect_vehicle(&plan, &Control::silent()).unwrap();
     assert_eq!(Some(inspected.as_of), scored.manifest.as_of);
-}
-
-/// A single record of a vehicle was observed as long as records are, not for one day.
-#[test]
-fn lengths_by_a_column_make_rates_of_the_same_kind() {
-    let world = World::new(true, false);
-    let path = world.path("dataset.toml");
-    let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, text.replace("period = \"day\"", "period = \"column:distance_km\"")).unwrap();
-    // Records of seven days each (as codes of half a unit): ten of the one vehicle, one of the other.
-    let week = |vehicle, week| Record { distance: Some(14), ..row(vehicle, FIRST_DAY + 7 * week) };
-    let records: Vec<Record> = (0..10).map(|number| week(0, number)).chain([week(1, 9)]).collect();
-    world.write_history("a", &records);
-    let rows = rows(&world.whole(None).out);
-    let rate = |vehicle: &str| {
-        let row = rows.iter().find(|row| row.starts_with(vehicle) && row.contains("brake_pad")).unwrap();
-        row.split(" | ").nth(11).unwrap().to_owned()
-    };
-    assert_eq!((rate("V000"), rate("V001"), rate("V002")), ("1.0".to_owned(), "1.0".to_owned(), "-".to_owned()));
-    world.compare(None, "lengths by a column");
-    world.write_history("b", &[week(1, 10), week(2, 10)]);
-    world.compare(None, "and the night after");
 }

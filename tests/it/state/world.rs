@@ -303,7 +303,7 @@ pub fn first_difference(a: &Path, b: &Path) -> String {
     format!("{} rows against {}", a.len(), b.len())
 }
 
-pub fn rows(out: &Path) -> Vec<String> {
+fn rows(out: &Path) -> Vec<String> {
     let mut parts: Vec<PathBuf> =
         fs::read_dir(out.join("scores")).unwrap().map(|entry| entry.unwrap().path()).collect();
     parts.sort();
