@@ -3,6 +3,8 @@
 //! Units: entries are log2 rates in 2^-18 ([`crate::fixed::exp2`]). Mechanisms are laid out in groups of
 //! [`GROUP_LANES`]; one record costs one 256-bit load and add per channel and group, whatever the number of terms.
 
+use crate::fixed::exp2::increment_q48;
+
 /// Mechanisms of a group: eight `i32` lanes, 256 bits.
 pub const GROUP_LANES: usize = 8;
 /// Interactions of a group: bits of a `u32` mask.
@@ -55,6 +57,21 @@ pub struct GroupInput {
 }
 
 impl DamageTables {
+    /// Of each mechanism: what a record adds at most, Q48 lives.
+    pub fn greatest_increments_q48(&self) -> Vec<u64> {
+        (0..self.mechanisms)
+            .map(|mechanism| {
+                let Some(group) = self.groups.get(mechanism / GROUP_LANES) else { return 0 };
+                let lane = mechanism % GROUP_LANES;
+                let greatest = |rows: &[Lanes]| rows.iter().map(|row| i64::from(row[lane])).max().unwrap_or(0);
+                let inputs: i64 = group.inputs.iter().map(|input| greatest(&input.rows_q18)).sum();
+                let interactions: i64 = group.interactions_q18.iter().map(|row| i64::from(row[lane].max(0))).sum();
+                let sum_q18 = (i64::from(group.base_q18[lane]) + inputs + interactions).min(0);
+                increment_q48(sum_q18.max(i64::from(FLOOR_Q18)) as i32).0
+            })
+            .collect()
+    }
+
     /// Columns of a vehicle's driver sums.
     pub fn driver_columns(&self) -> usize {
         let inputs = self.groups.iter().flat_map(|group| &group.inputs);

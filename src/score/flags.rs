@@ -19,6 +19,9 @@ pub enum Flag {
     HistoryStartsLate,
     /// At least one record reached a whole life and was capped: the model does not fit this vehicle.
     IncrementCapped,
+    /// A clock has passed 32,768 lives, the most that its column holds, and stands there; or the part has so many
+    /// records that its clock may have wrapped. The model does not fit this vehicle, or its records.
+    ClockAtLimit,
     /// The exposure is not available in more than [`MISSING_SHARE`] of the part's records: the clock is too low.
     ExposureMissing,
     /// The mode ages with time, and the part's records cover less than [`COVERED_SHARE`] of the periods from the first of
@@ -42,13 +45,14 @@ pub const MISSING_SHARE: f64 = 0.05;
 pub const COVERED_SHARE: f64 = 0.8;
 
 /// All flags with their names, in the order in which a row names them.
-pub const NAMES: [(Flag, &str); 11] = [
+pub const NAMES: [(Flag, &str); 12] = [
     (Flag::NoRecords, "no_records"),
     (Flag::NoRecordsSinceStart, "no_records_since_start"),
     (Flag::NoRecentRecords, "no_recent_records"),
     (Flag::StartUnknown, "start_unknown"),
     (Flag::HistoryStartsLate, "history_starts_late"),
     (Flag::IncrementCapped, "increment_capped"),
+    (Flag::ClockAtLimit, "clock_at_limit"),
     (Flag::ExposureMissing, "exposure_missing"),
     (Flag::HistoryHasGaps, "history_has_gaps"),
     (Flag::ReplacementNotPlaced, "replacement_not_placed"),

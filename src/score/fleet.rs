@@ -1,9 +1,12 @@
-//! What a vehicle is compared with: the fleet's mean of each driver and the median rate of each failure mode.
+//! A fleet's sums, read: clocks, rates, and the fleet's mean of each driver, with which a vehicle is compared.
 //!
-//! Means are quotients of exact integer sums; the median is the lower one of the sorted rates: neither depends on the
-//! order in which vehicles are met.
+//! Means are quotients of exact integer sums and do not depend on the order in which vehicles are met. Kernels' sums
+//! wrap at 2^64; what is read here does not: a clock stands still at [`CLOCK_LIMIT_Q48`], and
+//! [`Fleet::is_past_limit`] tells where it could be wrong.
 //!
-//! Units: driver means are log2 (of a ratio, or of the exposure in its channel's unit); rates are lives a day.
+//! Units: driver means are log2 (of a ratio, or of the exposure in its channel's unit); rates are damage a day.
+
+use std::ops::Range;
 
 use rayon::prelude::*;
 
@@ -28,14 +31,8 @@ pub struct Fleet<'a> {
     pub regular: bool,
 }
 
-/// The fleet's own figures.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Standard {
-    /// Of each of [`CompiledModel::drivers`]; `None` where no vehicle has it.
-    pub driver_log2: Vec<Option<f64>>,
-    /// Of each failure mode: median over the vehicles with records. `None`: no vehicle has any.
-    pub median_rate: Vec<Option<f64>>,
-}
+/// The largest clock that an Int64 column holds: one unit less than 32,768 lives.
+pub const CLOCK_LIMIT_Q48: u64 = i64::MAX as u64;
 
 impl Fleet<'_> {
     /// Records, first and last time of a vehicle over its whole history.
@@ -44,7 +41,7 @@ impl Fleet<'_> {
     }
 
     /// The tally of some slots.
-    pub fn tally(&self, slots: std::ops::Range<usize>) -> SlotTally {
+    pub fn tally(&self, slots: Range<usize>) -> SlotTally {
         let mut whole = SlotTally::EMPTY;
         for slot in &self.sums.tally.slots[slots] {
             whole.add(slot);
@@ -52,10 +49,26 @@ impl Fleet<'_> {
         whole
     }
 
-    /// A mechanism's clock over some slots, Q48 lives. Sums wrap, as the kernels' do.
-    pub fn clock_q48(&self, slots: std::ops::Range<usize>, mechanism: usize) -> u64 {
+    /// A mechanism's clock over some slots, Q48 lives, [`CLOCK_LIMIT_Q48`] at most.
+    pub fn clock_q48(&self, slots: Range<usize>, mechanism: usize) -> u64 {
+        let clock_q48 = self.whole_clock_q48(slots, mechanism);
+        u64::try_from(clock_q48).map_or(CLOCK_LIMIT_Q48, |clock_q48| clock_q48.min(CLOCK_LIMIT_Q48))
+    }
+
+    fn whole_clock_q48(&self, slots: Range<usize>, mechanism: usize) -> u128 {
         let mechanisms = self.model.mechanisms.len();
-        slots.fold(0u64, |sum, slot| sum.wrapping_add(self.sums.damage.clocks_q48[slot * mechanisms + mechanism]))
+        slots.map(|slot| u128::from(self.sums.damage.clocks_q48[slot * mechanisms + mechanism])).sum()
+    }
+
+    /// Whether a clock has passed [`CLOCK_LIMIT_Q48`], or a slot has so many records that its 64 bits, which wrap,
+    /// cannot tell. `greatest_q48` is the mechanism's greatest increment.
+    pub fn is_past_limit(&self, slots: Range<usize>, mechanism: usize, greatest_q48: u64) -> bool {
+        let may_wrap = |slot: usize| match self.sums.tally.slots[slot].records {
+            // The count itself stands still there.
+            u32::MAX => true,
+            records => u64::from(records).checked_mul(greatest_q48).is_none(),
+        };
+        slots.clone().any(may_wrap) || self.whole_clock_q48(slots, mechanism) > u128::from(CLOCK_LIMIT_Q48)
     }
 
     /// Days from a vehicle's first record to its last, both included.
@@ -76,16 +89,36 @@ impl Fleet<'_> {
         Some(f64::from(tally.records) / periods)
     }
 
-    /// Clock of all mechanisms of a mode per day of a vehicle's whole history, whatever was replaced meanwhile.
-    /// Clocks, not damage, so that vehicles of different age compare under any clock exponent.
-    pub fn rate(&self, vehicle: usize, mode: &CompiledMode) -> Option<f64> {
-        let history = self.history(vehicle);
-        if history.records == 0 {
+    /// Damage of a mode over some slots.
+    pub fn damage(&self, mode: &CompiledMode, slots: &Range<usize>) -> f64 {
+        life::damage(mode.mechanisms.clone().map(|mechanism| {
+            (self.clock_q48(slots.clone(), mechanism), self.model.mechanisms[mechanism].clock_exponent)
+        }))
+    }
+
+    /// Growth, over the recent window and a day, of the `damage` that a part has taken over the slots `since` it was
+    /// put in on `start_day`: over less if the part or its history is younger. `tally` is that of the same slots.
+    pub fn damage_per_day_recent(
+        &self,
+        vehicle: usize,
+        mode: &CompiledMode,
+        start_day: Option<i32>,
+        since: &Range<usize>,
+        tally: &SlotTally,
+        damage: f64,
+    ) -> Option<f64> {
+        let recent = self.plan.recent(vehicle);
+        if tally.records == 0 || self.tally(since.start.max(recent.start)..since.end).records == 0 {
             return None;
         }
-        let clocks = mode.mechanisms.clone().map(|mechanism| self.clock_q48(self.plan.of(vehicle), mechanism));
-        let lives: f64 = clocks.map(life::lives).sum();
-        Some(lives / self.observed_days(&history))
+        let earlier = self.damage(mode, &(since.start..recent.start.max(since.start)));
+        let as_of_day = f64::from(self.plan.as_of_day);
+        let first_record_day = f64::from(self.plan.axis.day(tally.first_tick));
+        let window_start = f64::from(self.plan.recent_day())
+            .max(start_day.map_or(f64::NEG_INFINITY, f64::from))
+            .max(first_record_day - self.period_days);
+        let days = as_of_day - window_start;
+        (days > 0.0).then(|| (damage - earlier) / days)
     }
 
     /// A vehicle's mean of each driver, log2; `None` where it has no record with it or its exposure is zero.
@@ -114,8 +147,8 @@ impl Fleet<'_> {
         self.plan.of(vehicle).map(|slot| u64::from(self.sums.tally.missing(slot, exposure))).sum()
     }
 
-    /// The fleet's means and medians.
-    pub fn standard(&self) -> Standard {
+    /// The fleet's mean of each of [`CompiledModel::drivers`]; `None` where no vehicle has it.
+    pub fn mean_driver_log2(&self) -> Vec<Option<f64>> {
         let drivers = &self.model.drivers;
         let columns = self.model.drivers.len();
         let zero = || (vec![0i128; drivers.len()], vec![0u64; self.exposures.len()], 0u64);
@@ -138,26 +171,14 @@ impl Fleet<'_> {
                 a.1.iter_mut().zip(&b.1).for_each(|(a, b)| *a += b);
                 (a.0, a.1, a.2 + b.2)
             });
-        let driver_log2 = drivers
+        drivers
             .iter()
             .zip(&sums)
             .map(|(driver, &sum)| {
                 let missing = self.exposure_of(driver.mechanism).map_or(0, |exposure| missing[exposure]);
                 mean_log2(driver.kind, sum, records, missing).filter(|_| !self.sums.damage.drivers.is_empty())
             })
-            .collect();
-        let median_rate = self
-            .model
-            .modes
-            .iter()
-            .map(|mode| {
-                let mut rates: Vec<f64> =
-                    (0..vehicles).into_par_iter().filter_map(|vehicle| self.rate(vehicle, mode)).collect();
-                let middle = rates.len().checked_sub(1)? / 2;
-                Some(*rates.select_nth_unstable_by(middle, f64::total_cmp).1)
-            })
-            .collect();
-        Standard { driver_log2, median_rate }
+            .collect()
     }
 }
 

@@ -12,11 +12,11 @@
 //! | as_of | Date32 (Int32 for integer periods) | the score speaks of the end of this day |
 //! | clock_start | same, null | day of the part's last replacement; later records count. Null: since the first record |
 //! | records | Int64 | records that count for the part |
-//! | clocks | list of struct (mechanism Utf8, clock_q48 Int64) | what each mechanism has used up since then, in 2^-48 lives |
+//! | clocks | list of struct (mechanism Utf8, clock_q48 Int64) | what each mechanism has used up since then, in 2^-48 lives; 2^63 - 1 at most, and then flagged |
 //! | damage | Float64 | sum of the clocks in lives, each raised to its exponent; 1 is the characteristic life |
 //! | cumulative_hazard | Float64 | damage raised to the Weibull shape |
 //! | damage_per_day_recent | Float64, null | growth of the damage over the last 90 days (or since start or first record, if later), per day |
-//! | relative_rate | Float64, null | the vehicle's clock per observed day over the fleet's median for the mode |
+//! | relative_rate | Float64, null | damage_per_day_recent over its lower median over all parts of the mode in the fleet |
 //! | driver_1 … driver_3 | Utf8, null | the channels that raise this vehicle's rate most against the fleet's mean |
 //! | driver_1_ratio … | Float64, null | by how much |
 //! | flags | Utf8 | names of [`super::flags::Flag`]s joined by commas, empty if there is nothing to say |

@@ -44,6 +44,8 @@ pub fn exposure_columns(model: &CompiledModel, codes: &[u32]) -> Vec<ExposureCol
     columns.into_iter().map(|column| ExposureColumn { column, not_available: codes[column] as u16 }).collect()
 }
 
+const NOT_OPEN: &str = "a backend is used that could not be opened again";
+
 /// Opens a backend, and again when a scan starts over.
 pub type OpenBackend<'a> = dyn Fn() -> Result<Box<dyn DamageBackend>, BackendError> + Sync + 'a;
 
@@ -53,8 +55,8 @@ pub struct Packer<'a> {
     inputs: &'a [TableInput],
     exposures: &'a [ExposureColumn],
     open: &'a OpenBackend<'a>,
-    /// Written only when a scan starts over.
-    backend: RwLock<Box<dyn DamageBackend>>,
+    /// Written only when a scan starts over; `None` only if it could not be opened again.
+    backend: RwLock<Option<Box<dyn DamageBackend>>>,
     tally: SharedTally,
     lanes: Vec<Mutex<Lane>>,
     pack_ns: AtomicU64,
@@ -90,7 +92,7 @@ impl<'a> Packer<'a> {
             inputs,
             exposures,
             open,
-            backend: RwLock::new(open()?),
+            backend: RwLock::new(Some(open()?)),
             tally: SharedTally::new(exposures.len()),
             lanes: (0..threads.max(1)).map(|_| Mutex::default()).collect(),
             pack_ns: AtomicU64::new(0),
@@ -107,14 +109,15 @@ impl<'a> Packer<'a> {
 
     /// What the backend is.
     pub fn description(&self) -> String {
-        self.backend.read().unwrap_or_else(PoisonError::into_inner).description()
+        let backend = self.backend.read().unwrap_or_else(PoisonError::into_inner);
+        backend.as_ref().map(|backend| backend.description()).unwrap_or_default()
     }
 
     /// The sums of the vehicles in `ids`, all that were pushed.
     pub fn finish(self, ids: crate::fleet::vehicles::Ids) -> Result<FleetSums, SinkError> {
         let vehicles = ids.len().max(self.plan.known());
         let slots = self.plan.slots(vehicles)?;
-        let backend = self.backend.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let backend = self.backend.into_inner().unwrap_or_else(PoisonError::into_inner).ok_or(NOT_OPEN)?;
         Ok(FleetSums { ids, vehicles, damage: backend.finish(slots, vehicles)?, tally: self.tally.finish(slots) })
     }
 }
@@ -140,11 +143,9 @@ impl ChunkSink for Packer<'_> {
         self.tally.apply(changes);
         let codes = table_columns(self.inputs, &chunk.codes, pairs);
         let packed = Instant::now();
-        self.backend.read().unwrap_or_else(PoisonError::into_inner).push(&DamageBatch {
-            slot,
-            vehicle: &chunk.vehicle,
-            codes: &codes,
-        })?;
+        let backend = self.backend.read().unwrap_or_else(PoisonError::into_inner);
+        let batch = DamageBatch { slot, vehicle: &chunk.vehicle, codes: &codes };
+        backend.as_ref().ok_or(NOT_OPEN)?.push(&batch)?;
         let pushed = Instant::now();
         self.pack_ns.fetch_add((packed - began).as_nanos() as u64, Ordering::Relaxed);
         self.kernel_ns.fetch_add((pushed - packed).as_nanos() as u64, Ordering::Relaxed);
@@ -153,7 +154,10 @@ impl ChunkSink for Packer<'_> {
 
     fn restart(&self) -> Result<(), SinkError> {
         self.tally.clear();
-        *self.backend.write().unwrap_or_else(PoisonError::into_inner) = (self.open)()?;
+        let mut backend = self.backend.write().unwrap_or_else(PoisonError::into_inner);
+        // The old one goes first: a device may not have room for the sums of both.
+        *backend = None;
+        *backend = Some((self.open)()?);
         Ok(())
     }
 }

@@ -4,9 +4,11 @@
 
 use std::ops::Range;
 
+use rayon::prelude::*;
+
 use super::drivers::{DRIVERS, ModeDrivers, RankedDriver};
 use super::flags::{COVERED_SHARE, Flag, Flags, LATE_DAYS, MISSING_SHARE};
-use super::fleet::{Fleet, Standard};
+use super::fleet::Fleet;
 use super::parts::{PartStarts, Parts, ScoreRow};
 use super::tally::SlotTally;
 use crate::fleet::vehicles::Vehicles;
@@ -20,7 +22,12 @@ pub struct Scorer<'a> {
     pub vehicles: &'a Vehicles,
     pub parts: &'a Parts,
     pub starts: &'a PartStarts,
-    pub standard: Standard,
+    /// The fleet's mean of each of the model's drivers; `None` where no vehicle has it.
+    pub mean_driver_log2: Vec<Option<f64>>,
+    /// Of each failure mode: the lower median of [`Score::damage_per_day_recent`] over all parts that have it.
+    pub median_rate: Vec<Option<f64>>,
+    /// Of each mechanism: the greatest increment that a record can add.
+    greatest_q48: Vec<u64>,
     /// Of each failure mode.
     pub drivers: Vec<ModeDrivers>,
 }
@@ -50,8 +57,6 @@ pub struct VehicleFigures {
     recent_records: u32,
     /// Driver means less the fleet's.
     excess_log2: Vec<Option<f64>>,
-    /// Of each failure mode.
-    relative_rate: Vec<Option<f64>>,
     shares: Vec<f64>,
 }
 
@@ -59,7 +64,42 @@ impl<'a> Scorer<'a> {
     /// Computes the fleet's figures. Runs on the current rayon pool.
     pub fn new(fleet: Fleet<'a>, vehicles: &'a Vehicles, parts: &'a Parts, starts: &'a PartStarts) -> Self {
         let drivers = fleet.model.modes.iter().map(|mode| ModeDrivers::new(fleet.model, mode)).collect();
-        Self { fleet, vehicles, parts, starts, standard: fleet.standard(), drivers }
+        let mut scorer = Self {
+            fleet,
+            vehicles,
+            parts,
+            starts,
+            mean_driver_log2: fleet.mean_driver_log2(),
+            median_rate: Vec::new(),
+            greatest_q48: fleet.model.tables.greatest_increments_q48(),
+            drivers,
+        };
+        scorer.median_rate = (0..fleet.model.modes.len()).map(|mode| scorer.median_rate_of(mode)).collect();
+        scorer
+    }
+
+    fn median_rate_of(&self, mode_index: usize) -> Option<f64> {
+        let (fleet, mode) = (&self.fleet, &self.fleet.model.modes[mode_index]);
+        let parts: Vec<usize> =
+            self.parts.rows.iter().filter(|row| row.mode == mode_index).map(|row| row.part).collect();
+        let rates_of = |vehicle: usize| {
+            // Parts of one vehicle that are equally old wear alike.
+            let mut before: Option<(Option<i32>, Option<f64>)> = None;
+            parts.iter().filter_map(move |&part| {
+                let start_day = self.starts.day(vehicle, part);
+                let known = before.filter(|(day, _)| *day == start_day);
+                let (_, rate) = known.unwrap_or_else(|| {
+                    let since = fleet.plan.since(vehicle, start_day);
+                    let (tally, damage) = (fleet.tally(since.clone()), fleet.damage(mode, &since));
+                    (start_day, fleet.damage_per_day_recent(vehicle, mode, start_day, &since, &tally, damage))
+                });
+                before = Some((start_day, rate));
+                rate
+            })
+        };
+        let mut rates: Vec<f64> = (0..fleet.sums.vehicles).into_par_iter().flat_map_iter(rates_of).collect();
+        let middle = rates.len().checked_sub(1)? / 2;
+        Some(*rates.select_nth_unstable_by(middle, f64::total_cmp).1)
     }
 
     /// Room for a vehicle's figures.
@@ -70,7 +110,6 @@ impl<'a> Scorer<'a> {
             recent: 0..0,
             recent_records: 0,
             excess_log2: vec![None; self.fleet.model.drivers.len()],
-            relative_rate: vec![None; self.fleet.model.modes.len()],
             shares: Vec::new(),
         }
     }
@@ -82,15 +121,11 @@ impl<'a> Scorer<'a> {
         figures.recent = self.fleet.plan.recent(vehicle);
         figures.recent_records = self.fleet.tally(figures.recent.clone()).records;
         self.fleet.driver_log2(vehicle, &mut figures.excess_log2);
-        for (excess, fleet) in figures.excess_log2.iter_mut().zip(&self.standard.driver_log2) {
+        for (excess, fleet) in figures.excess_log2.iter_mut().zip(&self.mean_driver_log2) {
             *excess = match (*excess, fleet) {
                 (Some(vehicle), Some(fleet)) => Some(vehicle - fleet),
                 _ => None,
             };
-        }
-        for (index, mode) in self.fleet.model.modes.iter().enumerate() {
-            let median = self.standard.median_rate[index].filter(|&median| median > 0.0);
-            figures.relative_rate[index] = median.and_then(|median| Some(self.fleet.rate(vehicle, mode)? / median));
         }
     }
 
@@ -138,44 +173,18 @@ impl<'a> Scorer<'a> {
             figures.shares.iter_mut().for_each(|share| *share /= damage);
             drivers = self.drivers[mode_index].rank(&figures.excess_log2, &figures.shares);
         }
+        let rate = self.fleet.damage_per_day_recent(figures.vehicle, mode, clock_start_day, &slots, &tally, damage);
+        let median = self.median_rate[mode_index].filter(|&median| median > 0.0);
         Score {
             clock_start_day,
             records: u64::from(tally.records),
             damage,
             cumulative_hazard: life::cumulative_hazard(damage, mode.weibull_shape),
-            damage_per_day_recent: self.damage_per_day_recent(figures, mode, clock_start_day, &slots, &tally, damage),
-            relative_rate: figures.relative_rate[mode_index],
+            damage_per_day_recent: rate,
+            relative_rate: rate.zip(median).map(|(rate, median)| rate / median),
             drivers,
             flags: self.flags(figures, mode, clock_start_day, slots, &tally),
         }
-    }
-
-    /// Growth of the damage over the recent window, a day: over less if the part or its history is younger.
-    fn damage_per_day_recent(
-        &self,
-        figures: &VehicleFigures,
-        mode: &CompiledMode,
-        start_day: Option<i32>,
-        since: &Range<usize>,
-        tally: &SlotTally,
-        damage: f64,
-    ) -> Option<f64> {
-        let plan = self.fleet.plan;
-        let recent = &figures.recent;
-        if tally.records == 0 || self.fleet.tally(since.start.max(recent.start)..since.end).records == 0 {
-            return None;
-        }
-        let before = since.start..recent.start.max(since.start);
-        let earlier = life::damage(mode.mechanisms.clone().map(|mechanism| {
-            (self.fleet.clock_q48(before.clone(), mechanism), self.fleet.model.mechanisms[mechanism].clock_exponent)
-        }));
-        let as_of_day = f64::from(plan.as_of_day);
-        let first_record_day = f64::from(plan.axis.day(tally.first_tick));
-        let window_start = f64::from(plan.recent_day())
-            .max(start_day.map_or(f64::NEG_INFINITY, f64::from))
-            .max(first_record_day - self.fleet.period_days);
-        let days = as_of_day - window_start;
-        (days > 0.0).then(|| (damage - earlier) / days)
     }
 
     fn flags(
@@ -212,6 +221,8 @@ impl<'a> Scorer<'a> {
         flags.raise(Flag::StartUnknown, in_service.is_none());
         flags.raise(Flag::HistoryStartsLate, tally.records > 0 && in_service.is_some_and(late));
         flags.raise(Flag::IncrementCapped, mode.mechanisms.clone().any(capped));
+        let past_limit = |m: usize| self.fleet.is_past_limit(slots.clone(), m, self.greatest_q48[m]);
+        flags.raise(Flag::ClockAtLimit, mode.mechanisms.clone().any(past_limit));
         flags.raise(Flag::ExposureMissing, mode.mechanisms.clone().any(|m| missing_share(m) > MISSING_SHARE));
         let covered = self.fleet.covered_share(tally).is_none_or(|share| share >= COVERED_SHARE);
         flags.raise(Flag::HistoryHasGaps, !covered && mode.mechanisms.clone().any(ages));
