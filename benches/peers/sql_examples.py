@@ -152,16 +152,33 @@ def recompute_score(binary, folder):
     connection.execute(f"SET VARIABLE fleet = '{fleet}'; SET VARIABLE scores = '{scores}'")
     with open(os.path.join(EXAMPLES, "recompute_score.sql")) as file:
         connection.execute(file.read())
-    parts, restarted, worst = connection.execute("SELECT count(*), count(clock_start), max(relative_difference) FROM audit").fetchone()
-    assert parts == 500 * 3, parts
-    assert restarted > 0, "no part was replaced: the audit shows nothing about restarts"
-    assert worst < CLOCKS_AGREE_RELATIVE, worst
-    seen = connection.execute(
-        "SELECT max(abs(clock_scored * (1 + 2 * ?) - clock_recomputed) / greatest(clock_recomputed, 2.0 ^ -40)) FROM audit",
-        [CLOCKS_AGREE_RELATIVE],
-    ).fetchone()[0]
-    assert seen > CLOCKS_AGREE_RELATIVE, "the comparison does not see a wrong clock"
-    print(f"recompute_score.sql: {parts} clocks, {restarted} of them restarted, worst relative difference {worst:.1e}")
+    query = "SELECT quantity, count(*), count(recomputed), max(relative_difference) FROM audit GROUP BY quantity ORDER BY quantity"
+    vehicles, found = 500, {quantity: rest for quantity, *rest in connection.execute(query).fetchall()}
+    clocks = {"clock of rolling": 1, "clock of hard_braking": 1, "clock of running": 1}
+    rows = clocks | dict.fromkeys(limits(), 2)
+    assert {quantity: count for quantity, (count, _, _) in found.items()} == {name: vehicles * modes for name, modes in rows.items()}, found
+    assert found["clock_start"][1] > 0, "no part was replaced: the audit shows nothing about restarts"
+    assert found["relative_rate"][1] > vehicles, "hardly any part has a rate"
+    for quantity in rows:
+        limit = limits().get(quantity, CLOCKS_AGREE_RELATIVE)
+        assert found[quantity][2] <= limit, (quantity, found[quantity])
+        # A wrong value, and one where there is none, must show.
+        seen = connection.execute(
+            "SELECT max(abs(scored * (1 + 2 * ?) + 1e-9 - recomputed) / greatest(abs(recomputed), 2.0 ^ -40)) FROM audit WHERE quantity = ?",
+            [limit, quantity],
+        ).fetchone()[0]
+        assert seen > limit, f"the comparison does not see a wrong {quantity}"
+    restarted, worst = found["clock_start"][1], max(found[clock][2] for clock in clocks)
+    print(f"recompute_score.sql: {2 * vehicles} scores, {restarted} of them restarted, clocks within {worst:.1e}, rates within {found['relative_rate'][2]:.1e}")
+
+
+def limits():
+    """How far what follows from the clocks may lie off: the hazard of brake pads is damage to the power of 4.3, and a
+    relative rate is a quotient of two rates."""
+    return {
+        "clock_start": 0, "records": 0, "damage": CLOCKS_AGREE_RELATIVE, "cumulative_hazard": 5 * CLOCKS_AGREE_RELATIVE,
+        "damage_per_day_recent": CLOCKS_AGREE_RELATIVE, "relative_rate": 2 * CLOCKS_AGREE_RELATIVE,
+    }
 
 
 def main():
