@@ -182,10 +182,10 @@ impl GpuDamage {
         self.gpu.check("a submission", self.columns.bytes())
     }
 
-    /// Cuts the spans into dispatches.
+    /// Cuts the spans into dispatches. A row whose range has a span of its own is touched once a group; see [`Spans`].
     fn plan(&self, work: &mut Vec<(Dispatch, Sums)>, spans: &Spans, group: &Dispatch, range_bits: u32, sums: Sums) {
         let step = self.gpu.limits().dispatch_rows.clamp(TILE_ROWS, 1 << 23);
-        for (range, span) in spans {
+        for (range, span) in spans.iter().flat_map(|(range, spans)| spans.iter().map(move |span| (range, span))) {
             for first_row in span.clone().step_by(step as usize) {
                 let dispatch = Dispatch {
                     first_row,
@@ -209,7 +209,7 @@ impl GpuDamage {
         filling.stage.copy_over(&mut encoder);
         let mut rest = work;
         loop {
-            let (now, later) = rest.split_at(self.submission_length(rest));
+            let (now, later) = rest.split_at(submission_length(rest, self.gpu.limits().submission_rows));
             let mut uniforms = vec![0; now.len() * UNIFORM_STRIDE as usize];
             for ((dispatch, _), place) in now.iter().zip(uniforms.chunks_exact_mut(UNIFORM_STRIDE as usize)) {
                 place[..size_of::<Dispatch>()].copy_from_slice(bytemuck::bytes_of(dispatch));
@@ -226,14 +226,10 @@ impl GpuDamage {
                         Sums::Drivers => (&self.driver_sums, vehicles.get(&dispatch.range).map(|range| &range.binding)),
                     };
                     let tiles = (dispatch.end_row - dispatch.first_row).div_ceil(TILE_ROWS);
-                    let inputs = match sums {
-                        Sums::Clocks => 1,
-                        Sums::Drivers => dispatch.inputs,
-                    };
                     pass.set_pipeline(&kernel.pipeline);
                     pass.set_bind_group(0, &filling.binding, &[at * UNIFORM_STRIDE as u32]);
                     pass.set_bind_group(1, binding, &[]);
-                    pass.dispatch_workgroups(tiles, inputs, 1);
+                    pass.dispatch_workgroups(tiles, sums.lanes_a_row(dispatch), 1);
                 }
             }
             self.gpu.queue.submit([encoder.finish()]);
@@ -245,17 +241,16 @@ impl GpuDamage {
             encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         }
     }
+}
 
-    /// How many of these dispatches one submission takes.
-    fn submission_length(&self, work: &[(Dispatch, Sums)]) -> usize {
-        let limit = self.gpu.limits().submission_rows;
-        let mut rows = 0;
-        let within = work.iter().take(Bound::DISPATCHES as usize).take_while(|(dispatch, _)| {
-            rows += u64::from(dispatch.end_row - dispatch.first_row);
-            rows <= limit
-        });
-        within.count().max(1).min(work.len())
-    }
+/// How many of these dispatches one submission takes, of as many lanes as `limit` says.
+fn submission_length(work: &[(Dispatch, Sums)], limit: u64) -> usize {
+    let mut lanes = 0;
+    let within = work.iter().take(Bound::DISPATCHES as usize).take_while(|(dispatch, sums)| {
+        lanes += u64::from(dispatch.end_row - dispatch.first_row) * u64::from(sums.lanes_a_row(dispatch));
+        lanes <= limit
+    });
+    within.count().max(1).min(work.len())
 }
 
 /// What a dispatch adds to.
@@ -263,6 +258,16 @@ impl GpuDamage {
 enum Sums {
     Clocks,
     Drivers,
+}
+
+impl Sums {
+    /// Lanes that a dispatch sets to work on each of its rows.
+    fn lanes_a_row(self, dispatch: &Dispatch) -> u32 {
+        match self {
+            Sums::Clocks => 1,
+            Sums::Drivers => dispatch.inputs,
+        }
+    }
 }
 
 impl Bound {
@@ -428,5 +433,23 @@ impl DamageBackend for GpuDamage {
     fn description(&self) -> String {
         let info = self.gpu.device.adapter_info();
         format!("{} ({}, {} {})", info.name, info.backend, info.driver, info.driver_info)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_submission_counts_every_lane() {
+        let dispatch = |inputs| Dispatch { first_row: 1000, end_row: 1100, inputs, ..Dispatch::default() };
+        let clocks = [(dispatch(7), Sums::Clocks); 5];
+        assert_eq!([99, 100, 499, 500].map(|limit| submission_length(&clocks, limit)), [1, 1, 4, 5]);
+        // A dispatch of driver sums has a lane for every row and input.
+        let drivers = [(dispatch(7), Sums::Drivers); 5];
+        assert_eq!([699, 1399, 1400, 3500].map(|limit| submission_length(&drivers, limit)), [1, 1, 2, 5]);
+        let many = vec![(dispatch(1), Sums::Clocks); Bound::DISPATCHES as usize + 1];
+        assert_eq!(submission_length(&many, u64::MAX), Bound::DISPATCHES as usize);
+        assert_eq!(submission_length(&[], 1), 0);
     }
 }

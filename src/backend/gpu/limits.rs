@@ -15,7 +15,7 @@ pub struct GpuLimits {
     pub driver_range_bytes: u64,
     /// Rows of one dispatch: a slow adapter's watchdog must not notice it.
     pub dispatch_rows: u32,
-    /// Rows times dispatches of one submission, for the same reason.
+    /// Rows times lanes a row over the dispatches of one submission, for the same reason.
     pub submission_rows: u64,
     /// Bytes of device memory that this backend may hold.
     pub memory_bytes: u64,

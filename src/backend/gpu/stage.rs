@@ -3,6 +3,7 @@
 //! A stage is free (mapped and empty), filling, or under way; it is free again when the device has copied it, which
 //! the map callback says.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,8 +14,12 @@ use super::device::Gpu;
 use crate::backend::BackendError;
 use crate::backend::gate::Batch;
 
-/// Rows that touch each range: the shortest span of the stage's rows that holds them all.
-pub type Spans = BTreeMap<u32, Range<u32>>;
+/// Where the rows of each range lie in the stage: spans that rise and do not meet. A span may hold rows of other
+/// ranges, which its dispatch passes over.
+pub type Spans = BTreeMap<u32, Vec<Range<u32>>>;
+
+/// Rows of other ranges that cost less to pass over than another dispatch.
+const GAP_ROWS: u32 = 1 << 10;
 
 /// Records on their way to the device.
 pub struct Stage {
@@ -83,17 +88,23 @@ impl Stage {
             let at = word as usize * 4 + byte;
             view.slice(at..at + bytes.len()).copy_from_slice(bytes);
         };
-        let slots = &batch.slot()[from.clone()];
-        write(0, first * 4, bytemuck::cast_slice(slots));
-        note_spans(&mut self.slot_spans, slots, self.rows, slot_bits);
+        // A vehicle's slots stand together, and so do the slots of neighbours: one order serves both sums.
+        let order = match vehicle_bits {
+            Some(bits) => grouped(&batch.vehicle()[from.clone()], bits),
+            None => grouped(&batch.slot()[from.clone()], slot_bits),
+        };
+        let order = order.as_deref();
+        let slots = in_order(&batch.slot()[from.clone()], order);
+        write(0, first * 4, bytemuck::cast_slice(&slots));
+        note_spans(&mut self.slot_spans, &slots, self.rows, slot_bits);
         if let Some(bits) = vehicle_bits {
-            let vehicles = &batch.vehicle()[from.clone()];
-            write(self.layout.vehicle_words(), first * 4, bytemuck::cast_slice(vehicles));
-            note_spans(&mut self.vehicle_spans, vehicles, self.rows, bits);
+            let vehicles = in_order(&batch.vehicle()[from.clone()], order);
+            write(self.layout.vehicle_words(), first * 4, bytemuck::cast_slice(&vehicles));
+            note_spans(&mut self.vehicle_spans, &vehicles, self.rows, bits);
         }
         for (input, codes) in batch.codes().iter().enumerate() {
             let word = self.layout.code_words() + input as u32 * self.layout.code_stride_words();
-            write(word, first * 2, bytemuck::cast_slice(&codes[from.clone()]));
+            write(word, first * 2, bytemuck::cast_slice(&in_order(&codes[from.clone()], order)));
         }
         self.rows += slots.len() as u32;
     }
@@ -123,6 +134,31 @@ impl Stage {
     }
 }
 
+/// The rows of these keys range by range, where as they stand the dispatches would touch over twice as many rows as
+/// there are: a batch that mixes many ranges would cost as many times its rows.
+fn grouped(keys: &[u32], bits: u32) -> Option<Vec<u32>> {
+    let (low, high) = keys.iter().fold((u32::MAX, 0), |(low, high), &key| (low.min(key), high.max(key)));
+    if low >> bits >= high >> bits {
+        return None;
+    }
+    let mut spans = Spans::new();
+    note_spans(&mut spans, keys, 0, bits);
+    let touched: usize = spans.values().flatten().map(Range::len).sum();
+    (touched > 2 * keys.len()).then(|| {
+        let mut order: Vec<u32> = (0..keys.len() as u32).collect();
+        order.sort_by_key(|&row| keys[row as usize] >> bits);
+        order
+    })
+}
+
+/// A column in that order.
+fn in_order<'a, T: Copy>(column: &'a [T], order: Option<&[u32]>) -> Cow<'a, [T]> {
+    match order {
+        None => Cow::Borrowed(column),
+        Some(order) => Cow::Owned(order.iter().map(|&row| column[row as usize]).collect()),
+    }
+}
+
 /// Widens the spans by rows `first..` whose keys are given.
 fn note_spans(spans: &mut Spans, keys: &[u32], first: u32, bits: u32) {
     let mut start = 0;
@@ -130,8 +166,47 @@ fn note_spans(spans: &mut Spans, keys: &[u32], first: u32, bits: u32) {
         let range = keys[start] >> bits;
         let run = keys[start..].iter().position(|key| key >> bits != range).unwrap_or(keys.len() - start);
         let (from, to) = (first + start as u32, first + (start + run) as u32);
-        let span = spans.entry(range).or_insert(from..to);
-        *span = span.start.min(from)..span.end.max(to);
+        let of_range = spans.entry(range).or_default();
+        match of_range.last_mut() {
+            Some(last) if from - last.end <= GAP_ROWS => last.end = to,
+            _ => of_range.push(from..to),
+        }
         start += run;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BITS: u32 = 20;
+
+    /// Rows that the dispatches of a batch touch, and how many dispatches there are.
+    fn touched(keys: &[u32]) -> (usize, usize) {
+        let order = grouped(keys, BITS);
+        let keys = in_order(keys, order.as_deref());
+        let mut spans = Spans::new();
+        note_spans(&mut spans, &keys, 0, BITS);
+        for (row, key) in (0..).zip(keys.iter()) {
+            let of_range = &spans[&(key >> BITS)];
+            assert_eq!(of_range.iter().filter(|span| span.contains(&row)).count(), 1, "row {row} is summed once");
+        }
+        (spans.values().flatten().map(Range::len).sum(), spans.values().map(Vec::len).sum())
+    }
+
+    #[test]
+    fn a_batch_that_mixes_many_ranges_touches_its_rows_once() {
+        let rows = 1 << 16;
+        let shuffled: Vec<u32> = (0..rows).map(|row: u32| row.wrapping_mul(0x9e37_79b1) % (96 << BITS)).collect();
+        assert_eq!(touched(&shuffled), (rows as usize, 96));
+        let mut sorted = shuffled.clone();
+        sorted.sort_unstable();
+        assert!(grouped(&sorted, BITS).is_none(), "nothing to be gained");
+        assert_eq!(touched(&sorted), (rows as usize, 96));
+        // Two threads' batches of one range each, in turn.
+        let taking_turns: Vec<u32> = (0..rows).map(|row| (row / 4096 % 2) << BITS).collect();
+        assert_eq!(touched(&taking_turns), (rows as usize, 16));
+        assert_eq!(touched(&[5; 300]), (300, 1));
+        assert_eq!(touched(&[]), (0, 0));
     }
 }
