@@ -35,6 +35,11 @@ impl<'a> Control<'a> {
         Control { cancelled: &NEVER, listener: &|_| {} }
     }
 
+    /// The same cancellation, with nobody listening: for a part of a run that has messages of its own.
+    pub fn unheard(&self) -> Control<'a> {
+        Control { cancelled: self.cancelled, listener: &|_| {} }
+    }
+
     /// Called at least once per chunk of work, so that a run stops within seconds.
     pub fn check(&self) -> Result<(), Interrupted> {
         if self.cancelled.load(Ordering::Relaxed) { Err(Interrupted) } else { Ok(()) }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::simulate::SimulateArgs;
-use super::values::{AsOf, MaxBad, MemoryLimit, ZoneShare};
+use super::values::{AsOf, MaxBad, MemoryLimit, SpillFolder, ZoneShare};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 ok · 1 internal · 2 usage · 3 configuration or model invalid · 4 input unreadable or contract violated
@@ -122,7 +122,7 @@ pub struct SynthArgs {
     #[arg(long)]
     pub without_rule: bool,
     #[command(flatten)]
-    pub host: HostArgs,
+    pub threads: ThreadArgs,
 }
 
 /// Compute every component's clocks and damage, and write them as Parquet
@@ -282,18 +282,41 @@ pub struct ModelArgs {
     pub model: String,
 }
 
-/// What of this computer may be used.
+/// How many threads.
 #[derive(Debug, clap::Args)]
-pub struct HostArgs {
+pub struct ThreadArgs {
     /// Threads to use [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub threads: Option<u16>,
+    threads: Option<u16>,
+}
+
+/// What of this computer a command that reads may use.
+#[derive(Debug, clap::Args)]
+pub struct HostArgs {
+    #[command(flatten)]
+    threads: ThreadArgs,
     /// Memory for buffers, beside what results and the id table take: bytes, or with KiB, MiB, GiB
     #[arg(long, value_name = "SIZE", default_value = "512MiB")]
     pub memory_limit: MemoryLimit,
+    /// Folder for temporary files, which rows go to that must be sorted and exceed the memory limit [default: beside
+    /// the output; where there is none, the system's folder for temporary files]
+    #[arg(long, value_name = "FOLDER")]
+    pub spill: Option<SpillFolder>,
 }
 
 impl HostArgs {
+    /// The number of threads to use.
+    pub fn threads(&self) -> usize {
+        self.threads.threads()
+    }
+
+    /// Where temporary files go, if the user says.
+    pub fn spill_folder(&self) -> Option<PathBuf> {
+        self.spill.as_ref().map(|folder| folder.0.clone())
+    }
+}
+
+impl ThreadArgs {
     /// The number of threads to use.
     pub fn threads(&self) -> usize {
         match self.threads {

@@ -18,7 +18,9 @@ pub fn run(args: CheckArgs, console: &Console) -> Result<Exit, CliError> {
         as_of_day: args.data.as_of.map(|day| day.0),
     };
     let report = with_progress(console, |control| {
-        check(&Dataset::open(&args.data.data, plan.threads, control)?, &plan, control)
+        let mut dataset = Dataset::open(&args.data.data, plan.threads, control)?;
+        dataset.spill_to(args.host.spill_folder().as_deref());
+        check(&dataset, &plan, control)
     })?;
     if console.json() {
         console.data_json(&report);

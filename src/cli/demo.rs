@@ -43,6 +43,7 @@ pub fn run(args: DemoArgs, console: &Console) -> Result<Exit, CliError> {
     plan.device = scored_on.1.clone();
     plan.threads = threads;
     plan.memory_limit_bytes = args.host.memory_limit.0;
+    plan.spill_folder = args.host.spill_folder();
     let scored = with_progress(console, |control| engine::score(&plan, control))?;
 
     say(Word::DemoSimulate);
@@ -52,6 +53,7 @@ pub fn run(args: DemoArgs, console: &Console) -> Result<Exit, CliError> {
     plan.device = scored_on.1;
     plan.threads = threads;
     plan.memory_limit_bytes = args.host.memory_limit.0;
+    plan.spill_folder = args.host.spill_folder();
     let simulated = with_progress(console, |control| engine::simulate(&plan, control))?;
 
     if console.json() {

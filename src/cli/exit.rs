@@ -110,7 +110,8 @@ pub fn of(error: &CliError) -> Exit {
         | CliError::Export { source, .. }
         | CliError::Unwritten { source } => of_writing(source),
         CliError::Worst(_) => Exit::Input,
-        CliError::Recipe(RecipeError::Parquet { .. } | RecipeError::NotEmpty { .. }) => Exit::Conflict,
+        CliError::Recipe(RecipeError::Parquet { .. }) => Exit::Input,
+        CliError::Recipe(RecipeError::Write(error)) => of_write(error),
         CliError::Recipe(RecipeError::Interrupted(_)) | CliError::Interrupted(_) => Exit::Interrupted,
         CliError::Signals { .. } | CliError::Panicked { .. } => Exit::Internal,
     }
@@ -178,6 +179,7 @@ fn of_fleet(error: &FleetError) -> Exit {
         | FleetError::Changed { .. }
         | FleetError::PartitionValue { .. } => Exit::Input,
         FleetError::TooMany { .. } | FleetError::Memory { .. } => Exit::Limit,
+        FleetError::Spill { source, .. } => of_writing(source),
         FleetError::Io { source, .. } if is_full(source) => Exit::Limit,
         FleetError::Io { .. } => Exit::Input,
         FleetError::Interrupted(_) => Exit::Interrupted,

@@ -20,6 +20,7 @@ pub fn run(args: InspectArgs, console: &Console) -> Result<Exit, CliError> {
             vehicle: vehicle.clone(),
             threads: args.host.threads(),
             memory_limit_bytes: args.host.memory_limit.0,
+            spill_folder: args.host.spill_folder(),
             as_of_day: args.as_of.map(|day| day.0),
         };
         let inspection = with_progress(console, |control| inspect_vehicle(&plan, control))?;

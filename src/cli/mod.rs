@@ -60,7 +60,10 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: Command, console: &Console) -> Result<Exit, CliError> {
-    signals::listen()?;
+    match command {
+        Command::Init(_) | Command::Devices => signals::end_at_once()?,
+        _ => signals::listen()?,
+    }
     match command {
         Command::Demo(args) => demo::run(args, console),
         Command::Init(args) => init::run(&args, console),

@@ -33,6 +33,7 @@ fn plan(args: ScoreArgs) -> Result<ScorePlan, CliError> {
     plan.fallback = !args.no_fallback;
     plan.threads = args.host.threads();
     plan.memory_limit_bytes = args.host.memory_limit.0;
+    plan.spill_folder = args.host.spill_folder();
     plan.as_of_day = args.data.as_of.map(|day| day.0);
     plan.keep = args.keep;
     plan.drivers = !args.no_drivers;

@@ -1,4 +1,5 @@
-//! Ctrl-C and SIGTERM ask the run to stop at its next check; a second one ends the process at once.
+//! Ctrl-C and SIGTERM ask the run to stop at its next check; a second one ends the process at once. Commands that
+//! leave nothing to clean up end at the first.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -10,6 +11,17 @@ use super::exit::{CliError, Exit};
 
 static CANCELLED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 static SIGNAL: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
+
+/// From here on signals end the process at once, with their exit code: for commands that make nothing, and that may
+/// wait for a driver or a file system which asks no flag.
+pub fn end_at_once() -> Result<(), CliError> {
+    let always = Arc::new(AtomicBool::new(true));
+    for signal in [SIGINT, SIGTERM] {
+        flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&always))
+            .map_err(|source| CliError::Signals { source })?;
+    }
+    Ok(())
+}
 
 /// From here on signals raise the flag instead of killing the process.
 pub fn listen() -> Result<(), CliError> {

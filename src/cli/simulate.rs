@@ -78,6 +78,7 @@ fn plan(args: SimulateArgs) -> Result<SimulatePlan, CliError> {
     plan.fallback = !args.no_fallback;
     plan.threads = args.host.threads();
     plan.memory_limit_bytes = args.host.memory_limit.0;
+    plan.spill_folder = args.host.spill_folder();
     plan.as_of_day = args.data.as_of.map(|day| day.0);
     plan.paths = args.paths;
     plan.horizon_weeks = args.horizon_weeks;

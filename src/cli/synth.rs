@@ -24,7 +24,7 @@ pub fn run(args: SynthArgs, console: &Console) -> Result<Exit, CliError> {
     plan.zones = args.zones.into_iter().map(|zone| (zone.zone, zone.share)).collect();
     plan.model = args.model;
     plan.without_rule = args.without_rule;
-    plan.threads = args.host.threads();
+    plan.threads = args.threads.threads();
     let report = with_progress(console, |control| generate(&plan, &args.out, control))?;
     if console.json() {
         console.data_json(&json(&report, &args.out));

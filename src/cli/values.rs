@@ -1,5 +1,6 @@
 //! Values of options that need more than a number: sizes, days, shares, mixes.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
 /// A day, or for datasets with integer periods a period: days since 1970-01-01 or the integer itself.
@@ -53,6 +54,19 @@ impl FromStr for MemoryLimit {
             .and_then(|bytes| usize::try_from(bytes).ok())
             .ok_or_else(|| "expected a size such as 512MiB or 2GiB".to_owned())?;
         if bytes < Self::LEAST_BYTES { Err("less than 16MiB".to_owned()) } else { Ok(MemoryLimit(bytes)) }
+    }
+}
+
+/// A folder that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpillFolder(pub PathBuf);
+
+impl FromStr for SpillFolder {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let folder = PathBuf::from(text);
+        if folder.is_dir() { Ok(SpillFolder(folder)) } else { Err("no such folder".to_owned()) }
     }
 }
 

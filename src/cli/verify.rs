@@ -19,6 +19,7 @@ pub fn run(args: VerifyArgs, console: &Console) -> Result<Exit, CliError> {
         device: args.compute.device,
         threads: args.host.threads(),
         memory_limit_bytes: args.host.memory_limit.0,
+        spill_folder: args.host.spill_folder(),
         as_of_day: args.as_of.map(|day| day.0),
     };
     let report = with_progress(console, |control| verify(&plan, control))?;

@@ -31,6 +31,8 @@ pub struct InspectPlan {
     pub vehicle: String,
     pub threads: usize,
     pub memory_limit_bytes: usize,
+    /// Where rows go that do not fit; `None`: the system's folder for temporary files.
+    pub spill_folder: Option<PathBuf>,
     /// Last day that counts; `None`: the day of the fleet's latest record.
     pub as_of_day: Option<i32>,
 }
@@ -68,7 +70,8 @@ pub struct PartInspection {
 ///
 /// As [`super::score()`], and a vehicle that the dataset does not know.
 pub fn inspect_vehicle(plan: &InspectPlan, control: &Control) -> Result<Inspection, EngineError> {
-    let prepared = Prepared::open(&plan.data, &plan.model, plan.threads, control)?;
+    let mut prepared = Prepared::open(&plan.data, &plan.model, plan.threads, control)?;
+    prepared.dataset.spill_to(plan.spill_folder.as_deref());
     let dataset = &prepared.dataset;
     let request = ScanRequest {
         channels: prepared.channels.clone(),

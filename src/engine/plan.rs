@@ -26,6 +26,8 @@ pub struct ScorePlan {
     pub threads: usize,
     /// For buffers; what results and the id table take comes on top.
     pub memory_limit_bytes: usize,
+    /// Where rows go that do not fit; `None`: where the result is staged.
+    pub spill_folder: Option<PathBuf>,
     /// Last day that counts on the dataset's axis ([`crate::fleet::time`]); `None`: the day of the latest record.
     pub as_of_day: Option<i32>,
     /// Attributes to carry into the scores.
@@ -57,6 +59,7 @@ impl ScorePlan {
             fallback: true,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             memory_limit_bytes: 512 << 20,
+            spill_folder: None,
             as_of_day: None,
             keep: Vec::new(),
             state: None,

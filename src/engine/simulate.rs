@@ -57,7 +57,8 @@ pub(super) fn run(
     let began = Instant::now();
     control.emit(Event::Stage { name: "plan", total_rows: None });
     let pool = thread_pool(plan.threads)?;
-    let prepared = Prepared::open(&plan.data, &plan.model, plan.threads, control)?;
+    let mut prepared = Prepared::open(&plan.data, &plan.model, plan.threads, control)?;
+    prepared.dataset.spill_to(plan.spill_folder.as_deref().or(folder.as_ref().map(OutputFolder::staging)));
     let setup = Setup::new(plan, &prepared)?;
     let mut warnings = Vec::new();
     let results = match followed(plan, &prepared, &setup, &mut warnings, control) {

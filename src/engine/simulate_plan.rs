@@ -25,6 +25,8 @@ pub struct SimulatePlan {
     pub threads: usize,
     /// For buffers; what results and the id table take comes on top.
     pub memory_limit_bytes: usize,
+    /// Where rows go that do not fit; `None`: where the result is staged.
+    pub spill_folder: Option<PathBuf>,
     /// The future begins after this day of the dataset's axis; `None`: after the day of the latest record.
     pub as_of_day: Option<i32>,
     pub paths: usize,
@@ -60,6 +62,7 @@ impl SimulatePlan {
             fallback: true,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             memory_limit_bytes: 512 << 20,
+            spill_folder: None,
             as_of_day: None,
             paths: 64,
             horizon_weeks: 104,

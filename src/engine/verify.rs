@@ -36,6 +36,8 @@ pub struct VerifyPlan {
     pub device: Option<String>,
     pub threads: usize,
     pub memory_limit_bytes: usize,
+    /// Where rows go that do not fit; `None`: the system's folder for temporary files.
+    pub spill_folder: Option<PathBuf>,
     pub as_of_day: Option<i32>,
 }
 
@@ -99,6 +101,7 @@ const PRIME_ROWS: usize = 7_919;
 pub fn verify(plan: &VerifyPlan, control: &Control) -> Result<VerifyReport, EngineError> {
     let pool = thread_pool(plan.threads)?;
     let mut prepared = Prepared::open(&plan.data, &plan.model, plan.threads, control)?;
+    prepared.dataset.spill_to(plan.spill_folder.as_deref());
     let first_way = Way {
         backend: Choice::Cpu,
         device: None,

@@ -24,6 +24,7 @@ pub fn futures(plan: &VerifyPlan, control: &Control) -> Result<Futures, EngineEr
     (first.backend, first.threads, first.fallback) = (Choice::Cpu, 1, false);
     (first.paths, first.horizon_weeks, first.hash_inputs) = (PATHS, HORIZON_WEEKS, false);
     (first.memory_limit_bytes, first.as_of_day) = (plan.memory_limit_bytes, plan.as_of_day);
+    first.spill_folder = plan.spill_folder.clone();
     let all = SimulatePlan { threads: plan.threads.max(2), ..first.clone() };
     let gpu = SimulatePlan { backend: Choice::Gpu, device: plan.device.clone(), ..all.clone() };
     let ways = [

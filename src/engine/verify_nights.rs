@@ -33,7 +33,8 @@ pub(super) fn night_by_night(
     late: &mut Vec<String>,
     control: &Control,
 ) -> Result<(FleetSums, String), EngineError> {
-    let folder = tempfile::tempdir().map_err(|source| FleetError::io(&std::env::temp_dir(), source))?;
+    let folder = tempfile::tempdir_in(&prepared.dataset.spill_folder)
+        .map_err(|source| FleetError::Spill { folder: prepared.dataset.spill_folder.clone(), source })?;
     let late_record = find_record(prepared, cut.as_of_day.saturating_sub(NIGHTS), way, control)?;
     let late_event = take_event(prepared, cut.as_of_day.saturating_sub(NIGHTS + 1));
     late.push(match &late_record {

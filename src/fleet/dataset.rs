@@ -129,6 +129,13 @@ impl Dataset {
         all.flat_map(|(table, files)| files.iter().map(move |file| ManifestInput::new(&table, file))).collect()
     }
 
+    /// Sends temporary files to a folder, if one is given.
+    pub fn spill_to(&mut self, folder: Option<&Path>) {
+        if let Some(folder) = folder {
+            self.spill_folder = folder.to_path_buf();
+        }
+    }
+
     /// Rows of the histories, by the footers that can be read.
     pub fn history_rows(&self) -> u64 {
         self.rows_of(|_| true)

@@ -40,6 +40,9 @@ pub enum FleetError {
     TooMany { what: &'static str, limit: u64 },
     #[error("{what} needs {needed_bytes} bytes, --memory-limit leaves {limit_bytes}; raise the limit")]
     Memory { what: &'static str, needed_bytes: u64, limit_bytes: u64 },
+    /// The disk is full, or the folder is not there.
+    #[error("{}: cannot keep temporary files: {source}; name a folder with room with --spill", folder.display())]
+    Spill { folder: PathBuf, source: std::io::Error },
     #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: std::io::Error },
     #[error(transparent)]

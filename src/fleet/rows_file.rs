@@ -11,8 +11,8 @@ use super::chunk::Chunk;
 use super::error::FleetError;
 use super::settle::Settler;
 
-/// Bytes read at a time.
-const READ_BYTES: usize = 1 << 20;
+/// Bytes read at a time, by each thread.
+const READ_BYTES: usize = 128 << 10;
 /// Vehicle and tick.
 const KEY_BYTES: usize = 8;
 
@@ -91,7 +91,7 @@ impl RowsFile {
                 if bytes.is_empty() {
                     return Ok(());
                 }
-                let fail = |source| FleetError::io(folder, source);
+                let fail = |source| FleetError::Spill { folder: folder.to_path_buf(), source };
                 let (file, _) = match &mut self.file {
                     Some(file) => file,
                     none => none.insert((tempfile::tempfile_in(folder).map_err(fail)?, folder.to_path_buf())),
@@ -111,7 +111,7 @@ impl RowsFile {
         let held = self.extent.rows as usize * row_bytes;
         let end = held.min(done + at_once.max(row_bytes));
         if let Some((file, folder)) = &mut self.file {
-            let fail = |source| FleetError::io(folder, source);
+            let fail = |source| FleetError::Spill { folder: folder.to_path_buf(), source };
             if self.read.is_none() {
                 file.seek(SeekFrom::Start(0)).map_err(fail)?;
             }

@@ -220,9 +220,10 @@ impl<'a> Settled<'a> {
             columns.push(found);
         }
         let threads = request.threads.max(1);
-        // A chunk on its way takes its decoded columns, its packed ones and their turn in sorting.
+        // A chunk on its way takes its decoded columns, its packed ones and their turn in sorting: half of the memory,
+        // since the other half holds rows that wait.
         let bytes = threads.saturating_mul(8 * row_bytes(fill.len()));
-        let most_rows = (request.memory_limit_bytes / bytes).max(1);
+        let most_rows = (request.memory_limit_bytes / 2 / bytes).max(1);
         Ok(Self {
             dataset,
             request,

@@ -4,6 +4,7 @@
 //! when they do not. A partition that is still too large to sort is divided again, by vehicle index and, for a
 //! vehicle that alone is too large, by time; what is left of one vehicle and time is folded to the row that counts.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -18,8 +19,8 @@ use super::worker::{Pass, Worker};
 
 /// More open files are refused by common limits of the system.
 const MAX_PARTITIONS: usize = 256;
-/// Rows of a thread wait in a buffer of this many bytes for their partition.
-const BUFFER_BYTES: usize = 32 << 10;
+/// Rows of a thread wait in a buffer of this many bytes for their partition, or of fewer where there are many of both.
+const MOST_BUFFER_BYTES: usize = 32 << 10;
 /// Parts that a partition which is too large is divided into.
 const DIVISION: u64 = 16;
 /// Bytes that sorting takes on top of a packed row: its key and index, and its turn in a chunk.
@@ -30,6 +31,8 @@ struct Spilling<'a> {
     partitions: Vec<Mutex<RowsFile>>,
     /// Rows that one thread may sort at once.
     sort_rows: u64,
+    /// Rows that wait in a buffer.
+    buffer_rows: usize,
     place: Place<'a>,
 }
 
@@ -37,7 +40,7 @@ struct Spilling<'a> {
 struct Partitioner<'a> {
     worker: Worker<'a>,
     chunk: Chunk,
-    rows_of: Vec<Vec<u32>>,
+    by_partition: ByPartition,
     buffers: Vec<Vec<u8>>,
     extents: Vec<Extent>,
 }
@@ -56,18 +59,20 @@ pub(crate) fn read<'a>(
     // Twice as many as needed, since vehicles do not divide evenly, and enough to keep all threads busy.
     let wanted = (rows / sort_rows * 2).max(4 * pass.threads as u64) as usize;
     let partitions = wanted.clamp(1, MAX_PARTITIONS);
-    let in_memory = rows.saturating_mul(row_bytes as u64) <= memory_bytes as u64;
+    // A vector that grows has room for up to twice what it holds.
+    let in_memory = rows.saturating_mul(2 * row_bytes as u64) <= memory_bytes as u64;
     let place = if in_memory { Place::Memory } else { Place::Folder(folder) };
     let spilling = Spilling {
         pass,
         partitions: (0..partitions).map(|_| Mutex::new(RowsFile::new(columns))).collect(),
         sort_rows,
+        buffer_rows: buffer_rows(pass.worker_bytes, partitions, row_bytes),
         place,
     };
     let partitioners = pass.workers().into_iter().map(|worker| Partitioner {
         worker,
         chunk: Chunk::with_columns(columns),
-        rows_of: vec![Vec::new(); partitions],
+        by_partition: ByPartition::default(),
         buffers: vec![Vec::new(); partitions],
         extents: vec![Extent::default(); partitions],
     });
@@ -96,10 +101,53 @@ pub(crate) fn read<'a>(
     })
 }
 
+/// Rows that wait in each of a thread's buffers. Nothing is sorted while buffers fill: they may take what sorting will.
+fn buffer_rows(worker_bytes: usize, partitions: usize, row_bytes: usize) -> usize {
+    ((worker_bytes / partitions).min(MOST_BUFFER_BYTES) / row_bytes).max(1)
+}
+
 /// A vehicle's partition. The index is mixed, so that neighbours do not all fall into one.
 fn partition_of(vehicle: u32, partitions: usize) -> usize {
     let mixed = vehicle.wrapping_mul(0x9e37_79b1);
     ((u64::from(mixed) * partitions as u64) >> 32) as usize
+}
+
+/// Rows sorted by their partition, by counting.
+#[derive(Default)]
+struct ByPartition {
+    rows: Vec<u32>,
+    /// Where each partition's rows end.
+    ends: Vec<usize>,
+}
+
+impl ByPartition {
+    /// Takes the partition of each row.
+    fn sort(&mut self, partitions: usize, of_row: impl Iterator<Item = usize> + Clone) {
+        self.ends.clear();
+        self.ends.resize(partitions, 0);
+        let mut count = 0;
+        for partition in of_row.clone() {
+            self.ends[partition] += 1;
+            count += 1;
+        }
+        // First where each begins; every row then moves its partition's mark on to the end.
+        let mut begin = 0;
+        for end in &mut self.ends {
+            begin += std::mem::replace(end, begin);
+        }
+        self.rows.clear();
+        self.rows.resize(count, 0);
+        for (row, partition) in (0..).zip(of_row) {
+            self.rows[self.ends[partition]] = row;
+            self.ends[partition] += 1;
+        }
+    }
+
+    /// Positions in `rows` of one partition's.
+    fn range(&self, partition: usize) -> Range<usize> {
+        let begin = partition.checked_sub(1).map_or(0, |before| self.ends[before]);
+        begin..self.ends[partition]
+    }
 }
 
 impl Spilling<'_> {
@@ -124,14 +172,25 @@ impl Spilling<'_> {
 
     fn distribute(&self, own: &mut Partitioner) -> Result<(), Stop> {
         let partitions = self.partitions.len();
-        own.rows_of.iter_mut().for_each(Vec::clear);
-        for (row, &vehicle) in (0..).zip(&own.chunk.vehicle) {
-            own.rows_of[partition_of(vehicle, partitions)].push(row);
-        }
+        own.by_partition.sort(partitions, own.chunk.vehicle.iter().map(|&vehicle| partition_of(vehicle, partitions)));
         for partition in 0..partitions {
-            own.extents[partition].write(&own.chunk, &own.rows_of[partition], &mut own.buffers[partition]);
-            if own.buffers[partition].len() >= BUFFER_BYTES {
-                self.flush(own, partition)?;
+            let mut rows = own.by_partition.range(partition);
+            while !rows.is_empty() {
+                let room = self.buffer_rows.saturating_sub(own.extents[partition].rows as usize);
+                let now = rows.start..rows.end.min(rows.start + room);
+                // Grown by itself it would take room for up to twice as many.
+                if own.buffers[partition].is_empty() {
+                    own.buffers[partition].reserve_exact(self.buffer_rows * row_bytes(own.chunk.codes.len()));
+                }
+                own.extents[partition].write(
+                    &own.chunk,
+                    &own.by_partition.rows[now.clone()],
+                    &mut own.buffers[partition],
+                );
+                rows.start = now.end;
+                if own.extents[partition].rows as usize >= self.buffer_rows {
+                    self.flush(own, partition)?;
+                }
             }
         }
         Ok(())
@@ -189,18 +248,18 @@ impl Spilling<'_> {
         let width = ((high - low) as u64 + 1).div_ceil(DIVISION).max(1);
         let mut parts: Vec<RowsFile> = (0..DIVISION).map(|_| RowsFile::new(columns)).collect();
         let (mut chunk, mut buffer) = (Chunk::with_columns(columns), Vec::new());
-        let mut rows_of = vec![Vec::new(); DIVISION as usize];
+        let mut by_part = ByPartition::default();
         while rows.read_some(&mut chunk)? {
             self.pass.context.control.check()?;
-            rows_of.iter_mut().for_each(Vec::clear);
-            for row in 0..chunk.len() {
-                let value = if by_vehicle { i64::from(chunk.vehicle[row]) } else { i64::from(chunk.tick[row]) };
-                rows_of[((value - low) as u64 / width) as usize].push(row as u32);
+            let of_value = |value: i64| ((value - low) as u64 / width) as usize;
+            match by_vehicle {
+                true => by_part.sort(parts.len(), chunk.vehicle.iter().map(|&vehicle| of_value(i64::from(vehicle)))),
+                false => by_part.sort(parts.len(), chunk.tick.iter().map(|&tick| of_value(i64::from(tick)))),
             }
-            for (part, rows) in parts.iter_mut().zip(&rows_of) {
+            for (index, part) in parts.iter_mut().enumerate() {
                 let mut extent = Extent::default();
                 buffer.clear();
-                extent.write(&chunk, rows, &mut buffer);
+                extent.write(&chunk, &by_part.rows[by_part.range(index)], &mut buffer);
                 part.append(&buffer, &extent, &self.place)?;
             }
         }
@@ -209,5 +268,36 @@ impl Spilling<'_> {
             self.hand_out(worker, part)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_sorted_by_partition_in_their_order() {
+        let mut sorted = ByPartition::default();
+        for (partitions, of_row) in [(4, vec![2, 0, 2, 3, 0, 2]), (1, vec![0, 0]), (3, vec![])] {
+            sorted.sort(partitions, of_row.iter().copied());
+            assert_eq!(sorted.rows.len(), of_row.len());
+            for partition in 0..partitions {
+                let expected: Vec<u32> =
+                    (0..).zip(&of_row).filter(|(_, of)| **of == partition).map(|(row, _)| row).collect();
+                assert_eq!(sorted.rows[sorted.range(partition)], expected);
+            }
+        }
+    }
+
+    #[test]
+    fn the_buffers_of_many_threads_stay_within_their_share() {
+        for (limit_bytes, threads) in [(512 << 20, 64), (512 << 20, 2), (64 << 20, 64), (16 << 20, 256)] {
+            for columns in [1, 10, 40] {
+                let worker_bytes = limit_bytes / 2 / threads;
+                let row_bytes = row_bytes(columns);
+                let held = threads * MAX_PARTITIONS * buffer_rows(worker_bytes, MAX_PARTITIONS, row_bytes) * row_bytes;
+                assert!(held <= limit_bytes / 2, "{held} of {limit_bytes} bytes, {threads} threads");
+            }
+        }
     }
 }

@@ -152,6 +152,7 @@ fn verify_makes_all_runs_and_agrees() {
         device: None,
         threads: 2,
         memory_limit_bytes: 256 << 20,
+        spill_folder: None,
         as_of_day: None,
     };
     let report = verify(&plan, &Control::silent()).unwrap();
@@ -177,6 +178,7 @@ fn verify_takes_a_device_in() {
         device: Some(device.to_owned()),
         threads: 2,
         memory_limit_bytes: 256 << 20,
+        spill_folder: None,
         as_of_day: None,
     };
     let report = verify(&plan, &Control::silent()).unwrap();
@@ -221,6 +223,7 @@ fn an_inspected_vehicle_has_the_clocks_of_its_scores() {
             vehicle: vehicle.to_owned(),
             threads: 2,
             memory_limit_bytes: 256 << 20,
+            spill_folder: None,
             as_of_day: Some(FIRST_DAY + 150),
         };
         inspect_vehicle(&plan, &Control::silent())

@@ -287,7 +287,7 @@ fn a_folder_that_takes_no_temporary_files_is_named() {
     let request = ScanRequest { kind: Some(ScanKind::Spill), memory_limit_bytes: 1000, ..request() };
     let sink = Collector::new(2, 1000);
     let error = scan(&dataset, &request, &Control::silent(), &sink).unwrap_err();
-    assert!(matches!(&error, FleetError::Io { path, .. } if *path == dataset.spill_folder), "{error:?}");
+    assert!(matches!(&error, FleetError::Spill { folder, .. } if *folder == dataset.spill_folder), "{error:?}");
 }
 
 #[test]

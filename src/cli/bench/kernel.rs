@@ -12,10 +12,12 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::recipe::{CODES, RecipeError};
-use crate::backend::{self, BackendError, Choice, DamageBatch, DamageRequest, SlotMasks};
+use crate::backend::{self, Choice, DamageBatch, DamageRequest, SlotMasks};
+use crate::cli::exit::CliError;
 use crate::engine::plan::CHUNK_ROWS;
 use crate::model::compiled::CompiledModel;
 use crate::model::tables::TableInput;
+use crate::run::Control;
 
 /// Rows kept in memory at most: 512 MiB of codes and ids.
 pub const MOST_ROWS: usize = 1 << 24;
@@ -37,7 +39,7 @@ pub struct KernelSeconds {
 
 impl Columns {
     /// Reads up to [`MOST_ROWS`] rows of the recipe's histories.
-    pub fn read(histories: &Path) -> Result<Self, RecipeError> {
+    pub fn read(histories: &Path, control: &Control) -> Result<Self, RecipeError> {
         let parquet = |source| RecipeError::Parquet { path: histories.to_path_buf(), source };
         let file = File::open(histories).map_err(|source| RecipeError::Io { path: histories.to_path_buf(), source })?;
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(parquet)?;
@@ -46,6 +48,7 @@ impl Columns {
         let mut columns = Self { vehicle: Vec::new(), codes: vec![Vec::new(); CODES.len()] };
         let batches = builder.with_projection(mask).with_limit(MOST_ROWS).with_batch_size(1 << 16).build();
         for batch in batches.map_err(parquet)? {
+            control.check()?;
             let batch = batch.map_err(|error| parquet(error.into()))?;
             columns.vehicle.extend_from_slice(batch.column(0).as_primitive::<UInt32Type>().values());
             for (codes, array) in columns.codes.iter_mut().zip(&batch.columns()[1..]) {
@@ -72,7 +75,8 @@ pub fn run(
     choice: Choice,
     device: Option<&str>,
     threads: usize,
-) -> Result<(KernelSeconds, String), BackendError> {
+    control: &Control,
+) -> Result<(KernelSeconds, String), CliError> {
     let vehicles = columns.vehicle.last().map_or(0, |&last| last as usize + 1);
     let masks = SlotMasks { masks: Vec::new(), default: model.masks(&|_| None) };
     let request = DamageRequest { tables: &model.tables, masks: &masks, drivers: false };
@@ -95,7 +99,7 @@ pub fn run(
                 let mut codes: Vec<&[u16]> = Vec::with_capacity(inputs.len());
                 loop {
                     let first = next.fetch_add(CHUNK_ROWS, Ordering::Relaxed);
-                    if first >= columns.rows() {
+                    if first >= columns.rows() || control.check().is_err() {
                         return;
                     }
                     let rows = first..columns.rows().min(first + CHUNK_ROWS);
@@ -113,8 +117,9 @@ pub fn run(
         }
     });
     let push_s = began.elapsed().as_secs_f64();
+    control.check()?;
     if let Some(error) = failure.into_inner().ok().flatten() {
-        return Err(error);
+        return Err(error.into());
     }
     let pushed = Instant::now();
     opened.backend.finish(vehicles, 0)?;

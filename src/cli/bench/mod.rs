@@ -34,7 +34,8 @@ pub fn run(args: BenchArgs, console: &Console) -> Result<Exit, CliError> {
     }
     let choice = choice(&args.compute)?;
     // Kept until the end: dropping it removes the data.
-    let folder = tempfile::tempdir().map_err(|source| CliError::Export { path: std::env::temp_dir(), source })?;
+    let scratch = args.host.spill_folder().unwrap_or_else(std::env::temp_dir);
+    let folder = tempfile::tempdir_in(&scratch).map_err(|source| CliError::Export { path: scratch, source })?;
     let recipe = match &args.recipe {
         Some(folder) => Recipe::at(folder)?,
         None => make(&folder.path().join("recipe"))?,
@@ -45,6 +46,7 @@ pub fn run(args: BenchArgs, console: &Console) -> Result<Exit, CliError> {
         device: args.compute.device.as_deref(),
         threads: args.host.threads(),
         memory_limit_bytes: args.host.memory_limit.0,
+        spill_folder: args.host.spill_folder(),
     };
     let copy_bytes_per_s = kernel::copy_bytes_per_s(bench.threads);
     let measured = with_progress(console, |control| bench.measure(args.warmup, args.runs, control))?;

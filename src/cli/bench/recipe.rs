@@ -5,7 +5,7 @@
 //! from 16 random bits to a code.
 
 use std::f64::consts::{LN_2, TAU};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +13,6 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, UInt16Array, UInt32Array};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
-use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
@@ -22,6 +21,8 @@ use rayon::prelude::*;
 
 use crate::cli::args::EncodingName;
 use crate::fixed::threefry::threefry2x32;
+use crate::fleet::manifest::Manifest;
+use crate::fleet::writer::{OutputFolder, WriteError};
 use crate::run::{Control, Event, Interrupted};
 
 /// Codes of each channel.
@@ -29,6 +30,7 @@ pub const CODES: [u16; 10] = [1251, 201, 8001, 256, 256, 512, 101, 201, 256, 201
 /// Two years of days a vehicle.
 pub const DAYS: u32 = 730;
 pub const MECHANISMS: usize = 8;
+const HISTORIES: &str = "histories.parquet";
 const ROW_GROUP_ROWS: u64 = 1 << 20;
 /// Rate of a record whose channels stand in the middle of their ranges: 2^-12 lives.
 const CHARACTERISTIC_RECORDS: u32 = 1 << 12;
@@ -49,12 +51,12 @@ pub struct Recipe {
 
 #[derive(Debug, thiserror::Error)]
 pub enum RecipeError {
-    #[error("cannot write {path:?}")]
+    #[error("cannot use {path:?}")]
     Io { path: PathBuf, source: io::Error },
-    #[error("cannot write {path:?} as Parquet")]
+    #[error("cannot read {path:?} as Parquet")]
     Parquet { path: PathBuf, source: ParquetError },
-    #[error("folder {path:?} is not empty: name a new one")]
-    NotEmpty { path: PathBuf },
+    #[error(transparent)]
+    Write(#[from] WriteError),
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
 }
@@ -62,7 +64,7 @@ pub enum RecipeError {
 impl Recipe {
     /// The recipe that [`write`] left in `folder`.
     pub fn at(folder: &Path) -> Result<Self, RecipeError> {
-        let histories = folder.join("histories.parquet");
+        let histories = folder.join(HISTORIES);
         let io = |source| RecipeError::Io { path: histories.clone(), source };
         let file = File::open(&histories).map_err(io)?;
         let bytes = file.metadata().map_err(io)?.len();
@@ -75,19 +77,14 @@ impl Recipe {
 
 /// Writes the data of `vehicles` vehicles, their dictionary and the model into `folder`.
 pub fn write(folder: &Path, vehicles: u32, encoding: EncodingName, control: &Control) -> Result<Recipe, RecipeError> {
-    let io = |path: &Path| {
-        let path = path.to_path_buf();
-        move |source| RecipeError::Io { path, source }
-    };
-    fs::create_dir_all(folder).map_err(io(folder))?;
-    if fs::read_dir(folder).map_err(io(folder))?.next().is_some() {
-        return Err(RecipeError::NotEmpty { path: folder.to_path_buf() });
-    }
-    write_histories(&folder.join("histories.parquet"), u64::from(vehicles) * u64::from(DAYS), encoding, control)?;
-    for (name, text) in [("dataset.toml", dataset_toml()), ("model.toml", model_toml())] {
-        let path = folder.join(name);
-        fs::write(&path, text).map_err(io(&path))?;
-    }
+    let output = OutputFolder::create(folder)?;
+    write_histories(&output, u64::from(vehicles) * u64::from(DAYS), encoding, control)?;
+    output.write_file("dataset.toml", dataset_toml().as_bytes())?;
+    output.write_file("model.toml", model_toml().as_bytes())?;
+    let mut options = serde_json::Map::new();
+    options.insert("vehicles".to_owned(), vehicles.into());
+    options.insert("encoding".to_owned(), format!("{encoding:?}").to_lowercase().into());
+    output.finish(Manifest { command: "bench".to_owned(), options, ..Manifest::default() })?;
     Recipe::at(folder)
 }
 
@@ -97,9 +94,13 @@ pub fn channels_of(mechanism: usize) -> Vec<usize> {
     (0..terms).map(|term| (3 * mechanism + 2 * term) % CODES.len()).collect()
 }
 
-fn write_histories(path: &Path, rows: u64, encoding: EncodingName, control: &Control) -> Result<(), RecipeError> {
-    let parquet = |source| RecipeError::Parquet { path: path.to_path_buf(), source };
-    let file = File::create(path).map_err(|source| RecipeError::Io { path: path.to_path_buf(), source })?;
+fn write_histories(
+    output: &OutputFolder,
+    rows: u64,
+    encoding: EncodingName,
+    control: &Control,
+) -> Result<(), RecipeError> {
+    let parquet = |source| RecipeError::Parquet { path: PathBuf::from(HISTORIES), source };
     let mut fields =
         vec![Field::new("vehicle_id", DataType::UInt32, false), Field::new("day", DataType::UInt16, false)];
     fields.extend((0..CODES.len()).map(|channel| Field::new(format!("c{channel}"), DataType::UInt16, false)));
@@ -110,7 +111,7 @@ fn write_histories(path: &Path, rows: u64, encoding: EncodingName, control: &Con
         EncodingName::Plain => properties.set_dictionary_enabled(false).set_encoding(Encoding::PLAIN),
         EncodingName::Delta => properties.set_dictionary_enabled(false).set_encoding(Encoding::DELTA_BINARY_PACKED),
     };
-    let mut writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties.build())).map_err(parquet)?;
+    let mut writer = output.part_writer_with(HISTORIES, &schema, properties.build())?;
     let tables: Vec<Vec<u16>> = CODES.iter().map(|&codes| skewed(codes)).collect();
     control.emit(Event::Stage { name: "recipe", total_rows: Some(rows) });
     for first in (0..rows).step_by(ROW_GROUP_ROWS as usize) {
@@ -122,10 +123,10 @@ fn write_histories(path: &Path, rows: u64, encoding: EncodingName, control: &Con
         ];
         columns.par_extend(tables.par_iter().enumerate().map(|(channel, table)| codes(channel, table, first..end)));
         let batch = RecordBatch::try_new(Arc::clone(&schema), columns).map_err(|error| parquet(error.into()))?;
-        writer.write(&batch).map_err(parquet)?;
+        writer.write(&batch)?;
         control.emit(Event::Rows(end - first));
     }
-    writer.close().map_err(parquet)?;
+    writer.close()?;
     Ok(())
 }
 

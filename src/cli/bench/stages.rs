@@ -1,12 +1,14 @@
 //! The stages of scoring, each run apart on the same data, and all of them together.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use serde::Serialize;
+use tempfile::TempDir;
 
 use super::kernel::{self, Columns};
 use super::recipe::{Recipe, RecipeError};
@@ -31,6 +33,8 @@ pub struct Bench<'a> {
     pub device: Option<&'a str>,
     pub threads: usize,
     pub memory_limit_bytes: usize,
+    /// Where stages work; `None`: beside the data.
+    pub spill_folder: Option<PathBuf>,
 }
 
 /// One stage over all runs.
@@ -70,9 +74,11 @@ impl Bench<'_> {
     /// Runs everything `warmup + runs` times and keeps the figures of the last `runs`.
     pub fn measure(&self, warmup: u32, runs: u32, control: &Control) -> Result<Measured, CliError> {
         control.emit(Event::Stage { name: "bench", total_rows: Some(u64::from(warmup + runs)) });
-        let columns = Columns::read(&self.recipe.histories)?;
+        let columns = Columns::read(&self.recipe.histories, control)?;
         let mut dataset = Dataset::open(&self.recipe.dataset, self.threads, control)?;
-        dataset.spill_folder = self.scratch()?;
+        // Kept until the end: dropping it removes whatever a stage left.
+        let scratch = self.scratch()?;
+        dataset.spill_folder = scratch.path().to_path_buf();
         let model = Model::load(&self.recipe.model.to_string_lossy())?;
         let model = compile(&model, &dataset.dictionary.schema())?;
         let mut measured = Measured::default();
@@ -80,19 +86,21 @@ impl Bench<'_> {
             if run == warmup {
                 measured = Measured { content_hash: std::mem::take(&mut measured.content_hash), ..Measured::default() };
             }
-            self.turn(&columns, &dataset, &model, &mut measured)?;
+            self.turn(&columns, &dataset, &model, &mut measured, control)?;
             control.emit(Event::Rows(1));
             control.check()?;
         }
-        let _ = fs::remove_dir_all(&dataset.spill_folder);
         Ok(measured)
     }
 
-    /// A folder beside the data, so that results go to the same disk.
-    fn scratch(&self) -> Result<std::path::PathBuf, RecipeError> {
-        let folder = self.recipe.dataset.with_file_name(format!(".bench-{}", std::process::id()));
-        fs::create_dir_all(&folder).map_err(|source| RecipeError::Io { path: folder.clone(), source })?;
-        Ok(folder)
+    /// A folder beside the data, if nobody says otherwise, so that results go to the same disk.
+    fn scratch(&self) -> Result<TempDir, RecipeError> {
+        let beside = self.recipe.dataset.parent().unwrap_or(Path::new("."));
+        let beside = self.spill_folder.as_deref().unwrap_or(beside);
+        tempfile::Builder::new()
+            .prefix(".bench-")
+            .tempdir_in(beside)
+            .map_err(|source| RecipeError::Io { path: beside.to_path_buf(), source })
     }
 
     fn turn(
@@ -101,11 +109,12 @@ impl Bench<'_> {
         dataset: &Dataset,
         model: &CompiledModel,
         measured: &mut Measured,
+        control: &Control,
     ) -> Result<(), CliError> {
         let (rows, bytes) = (self.recipe.rows, self.recipe.bytes);
-        measured.add("read", rows, bytes, read_s(&self.recipe.histories)?);
-        measured.add("decode", rows, bytes, self.decode_s(dataset, model)?);
-        let (seconds, device) = kernel::run(columns, model, self.choice, self.device, self.threads)?;
+        measured.add("read", rows, bytes, read_s(&self.recipe.histories, control)?);
+        measured.add("decode", rows, bytes, self.decode_s(dataset, model, control)?);
+        let (seconds, device) = kernel::run(columns, model, self.choice, self.device, self.threads, control)?;
         let kernel_rows = columns.rows() as u64;
         // The processor's kernel reads the columns where they are.
         if !device.starts_with("cpu") {
@@ -123,7 +132,7 @@ impl Bench<'_> {
         plan.memory_limit_bytes = self.memory_limit_bytes;
         plan.drivers = false;
         let began = Instant::now();
-        let report = engine::score(&plan, &Control::silent())?;
+        let report = engine::score(&plan, &control.unheard())?;
         measured.add("score", rows, bytes, began.elapsed().as_secs_f64());
         let timings = &report.timings;
         for (name, time) in [
@@ -148,7 +157,7 @@ impl Bench<'_> {
     }
 
     /// Our reader alone: decoded, quantised, indexed, and dropped.
-    fn decode_s(&self, dataset: &Dataset, model: &CompiledModel) -> Result<f64, CliError> {
+    fn decode_s(&self, dataset: &Dataset, model: &CompiledModel, control: &Control) -> Result<f64, CliError> {
         struct Drop(AtomicU64);
         impl ChunkSink for Drop {
             fn push(&self, _lane: usize, chunk: &Chunk) -> Result<(), SinkError> {
@@ -175,7 +184,7 @@ impl Bench<'_> {
         };
         let began = Instant::now();
         let sink = Drop(AtomicU64::new(0));
-        scan(dataset, &request, &Control::silent(), &sink)?;
+        scan(dataset, &request, &control.unheard(), &sink)?;
         let seconds = began.elapsed().as_secs_f64();
         match sink.0.into_inner() {
             rows if rows == self.recipe.rows => Ok(seconds),
@@ -187,11 +196,17 @@ impl Bench<'_> {
     }
 }
 
-/// The file's bytes, from disk or the system's cache into memory.
-fn read_s(histories: &Path) -> Result<f64, RecipeError> {
+/// The file's bytes, from disk or the system's cache into memory, block by block.
+fn read_s(histories: &Path, control: &Control) -> Result<f64, RecipeError> {
+    const BLOCK_BYTES: usize = 4 << 20;
+    let io = |source| RecipeError::Io { path: histories.to_path_buf(), source };
+    let mut block = vec![0; BLOCK_BYTES];
     let began = Instant::now();
-    let bytes = fs::read(histories).map_err(|source| RecipeError::Io { path: histories.to_path_buf(), source })?;
-    std::hint::black_box(&bytes);
+    let mut file = File::open(histories).map_err(io)?;
+    while file.read(&mut block).map_err(io)? > 0 {
+        std::hint::black_box(&block);
+        control.check()?;
+    }
     Ok(began.elapsed().as_secs_f64())
 }
 

@@ -10,6 +10,9 @@ use std::io::Write;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Mutex;
 
+use arrow::datatypes::SchemaRef;
+use parquet::file::properties::WriterProperties;
+
 use super::error::WriteError;
 use super::part::{PartWriter, TableSpec, TableWriter};
 use crate::fleet::manifest::{Manifest, ManifestPart};
@@ -82,10 +85,25 @@ impl OutputFolder {
         &self.target
     }
 
+    /// Where the result waits until it is complete: what is made and removed again meanwhile has room here.
+    pub fn staging(&self) -> &Path {
+        &self.staging
+    }
+
     /// Opens the Parquet file `relative` (such as `scores/part-00003.parquet`). Several may be open at once, in
     /// several threads: whoever owns a range of rows writes its part.
     pub fn part_writer(&self, relative: &str, spec: &TableSpec) -> Result<PartWriter<'_>, WriteError> {
         PartWriter::open(self, relative, spec)
+    }
+
+    /// As [`Self::part_writer`] for a file whose storage the caller settles itself.
+    pub fn part_writer_with(
+        &self,
+        relative: &str,
+        schema: &SchemaRef,
+        properties: WriterProperties,
+    ) -> Result<PartWriter<'_>, WriteError> {
+        PartWriter::open_with(self, relative, schema, properties)
     }
 
     /// Writes a table in row order, cut into `<table>/part-NNNNN.parquet` of [`TableSpec::rows_per_part`] rows.

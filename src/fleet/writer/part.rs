@@ -158,10 +158,18 @@ pub struct PartWriter<'a> {
 
 impl<'a> PartWriter<'a> {
     pub(super) fn open(folder: &'a OutputFolder, relative: &str, spec: &TableSpec) -> Result<Self, WriteError> {
-        let properties = spec.properties()?;
+        Self::open_with(folder, relative, &spec.schema, spec.properties()?)
+    }
+
+    pub(super) fn open_with(
+        folder: &'a OutputFolder,
+        relative: &str,
+        schema: &SchemaRef,
+        properties: WriterProperties,
+    ) -> Result<Self, WriteError> {
         let (path, file) = folder.create_file(relative)?;
         let file = HashingFile { file, hasher: blake3::Hasher::new(), bytes: 0 };
-        let writer = ArrowWriter::try_new(file, Arc::clone(&spec.schema), Some(properties))
+        let writer = ArrowWriter::try_new(file, Arc::clone(schema), Some(properties))
             .map_err(|error| WriteError::parquet(&path, error))?;
         Ok(Self { folder, relative: relative.to_owned(), path, writer: Some(writer), rows: 0 })
     }

@@ -2,6 +2,7 @@
 //! counted, never lost and never scored as if they were good.
 
 mod input;
+mod spill;
 mod stop;
 mod yard;
 

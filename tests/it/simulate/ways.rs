@@ -64,6 +64,7 @@ fn verify_covers_futures() {
         device: None,
         threads: 2,
         memory_limit_bytes: 64 << 20,
+        spill_folder: None,
         as_of_day: None,
     };
     let mut report = verify(&plan, &Control::silent()).unwrap();
