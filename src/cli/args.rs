@@ -295,7 +295,8 @@ pub struct ThreadArgs {
 pub struct HostArgs {
     #[command(flatten)]
     threads: ThreadArgs,
-    /// Memory for buffers, beside what results and the id table take: bytes, or with KiB, MiB, GiB
+    /// Memory for buffers, beside what results and the id table take: bytes, or with KiB, MiB, GiB. Fewer threads are
+    /// used where it leaves less than 4 MiB to each
     #[arg(long, value_name = "SIZE", default_value = "512MiB")]
     pub memory_limit: MemoryLimit,
     /// Folder for temporary files, which rows go to that must be sorted and exceed the memory limit [default: beside
@@ -304,10 +305,13 @@ pub struct HostArgs {
     pub spill: Option<SpillFolder>,
 }
 
+/// Least memory of a thread that reads.
+const THREAD_BYTES: usize = 4 << 20;
+
 impl HostArgs {
-    /// The number of threads to use.
+    /// The number of threads to use: each has pages and dictionaries to decode beside its share of the buffers.
     pub fn threads(&self) -> usize {
-        self.threads.threads()
+        self.threads.threads().min(self.memory_limit.0 / THREAD_BYTES).max(1)
     }
 
     /// Where temporary files go, if the user says.
@@ -364,4 +368,24 @@ pub enum EncodingName {
     Plain,
     /// DELTA_BINARY_PACKED, no compression
     Delta,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_leave_each_other_memory() {
+        let threads = |options: &[&str]| {
+            let line = [&["fleetwear", "check", "--data", "fleet"], options].concat();
+            match Args::try_parse_from(line).unwrap().command {
+                Command::Check(args) => args.host.threads(),
+                other => unreachable!("{other:?}"),
+            }
+        };
+        assert_eq!(threads(&["--threads", "64"]), 64);
+        assert_eq!(threads(&["--threads", "64", "--memory-limit", "64MiB"]), 16);
+        assert_eq!(threads(&["--threads", "2", "--memory-limit", "16MiB"]), 2);
+        assert_eq!(threads(&["--threads", "300"]), 128);
+    }
 }

@@ -52,8 +52,7 @@ pub struct Score<'a> {
 pub struct VehicleFigures {
     vehicle: usize,
     history: SlotTally,
-    /// Slots of the recent window, and the records in them.
-    recent: Range<usize>,
+    /// Records in the recent window.
     recent_records: u32,
     /// Driver means less the fleet's.
     excess_log2: Vec<Option<f64>>,
@@ -107,7 +106,6 @@ impl<'a> Scorer<'a> {
         VehicleFigures {
             vehicle: 0,
             history: SlotTally::EMPTY,
-            recent: 0..0,
             recent_records: 0,
             excess_log2: vec![None; self.fleet.model.drivers.len()],
             shares: Vec::new(),
@@ -118,8 +116,7 @@ impl<'a> Scorer<'a> {
     pub fn load(&self, vehicle: usize, figures: &mut VehicleFigures) {
         figures.vehicle = vehicle;
         figures.history = self.fleet.history(vehicle);
-        figures.recent = self.fleet.plan.recent(vehicle);
-        figures.recent_records = self.fleet.tally(figures.recent.clone()).records;
+        figures.recent_records = self.fleet.tally(self.fleet.plan.recent(vehicle)).records;
         self.fleet.driver_log2(vehicle, &mut figures.excess_log2);
         for (excess, fleet) in figures.excess_log2.iter_mut().zip(&self.mean_driver_log2) {
             *excess = match (*excess, fleet) {
