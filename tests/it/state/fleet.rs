@@ -50,6 +50,7 @@ fn inspect_and_score_count_up_to_the_same_day() {
         vehicle: "V003".to_owned(),
         threads: 2,
         memory_limit_bytes: 256 << 20,
+        spill_folder: None,
         as_of_day: None,
     };
     let inspected = inspect_vehicle(&plan, &Control::silent()).unwrap();
