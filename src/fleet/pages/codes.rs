@@ -5,6 +5,7 @@ use arrow::array::ArrayRef;
 use super::super::decode::ReadError;
 use super::super::quantise::{CellCounts, CellFault, Quantiser};
 use super::Consumer;
+use super::runs::{Malformed, Runs};
 
 /// A column of codes, and which rows have none and why, rising by row.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +42,12 @@ pub(crate) struct CodeTable {
     faults: Vec<Option<CellFault>>,
 }
 
+/// "Not available" is the largest code, and stands behind a table's entries: one vectorised pass tells.
+fn all_available(codes: &[u16], not_available: u16) -> bool {
+    let last = not_available.saturating_sub(1);
+    codes.iter().fold(0, |over, code| over | code.saturating_sub(last)) == 0
+}
+
 /// Where the codes of a batch go.
 pub(crate) struct CodesOut<'a> {
     pub quantiser: &'a Quantiser,
@@ -71,27 +78,43 @@ impl Consumer for CodesOut<'_> {
     fn indices(&mut self, indices: &[u32]) -> Result<bool, ReadError> {
         let Coded { codes, faults } = &mut *self.out;
         let (start, not_available) = (codes.len(), self.quantiser.not_available());
-        let largest = indices.iter().fold(0, |largest: u32, &index| largest.max(index)) as usize;
-        if largest >= self.table.entries {
-            return Ok(indices.is_empty());
-        }
+        let bits = indices.iter().fold(0, |bits, index| bits | index) as usize;
         match self.table.codes.first_chunk::<DIRECT_ENTRIES>() {
-            Some(table) if largest < DIRECT_ENTRIES => {
+            Some(table) if bits < DIRECT_ENTRIES => {
                 codes.extend(indices.iter().map(|&index| table[usize::from(index as u16)]));
             }
-            _ => codes.extend(indices.iter().map(|&index| self.table.codes[index as usize])),
+            _ => {
+                let of_index = |&index: &u32| self.table.codes.get(index as usize).copied().unwrap_or(not_available);
+                codes.extend(indices.iter().map(of_index));
+            }
         }
-        let added = &codes[start..];
-        // "Not available" is the largest code, so one vectorised maximum says whether any cell has none.
-        if !self.table.faults.is_empty()
-            && added.iter().fold(0, |largest: u16, &code| largest.max(code)) >= not_available
-        {
+        if all_available(&codes[start..], not_available) {
+            return Ok(true);
+        }
+        if indices.iter().any(|&index| index as usize >= self.table.entries) {
+            return Ok(false);
+        }
+        if !self.table.faults.is_empty() {
             let entry_faults = self.table.faults.as_slice();
             let of_row =
                 |(row, &index): (usize, &u32)| entry_faults[index as usize].map(|fault| ((start + row) as u32, fault));
             faults.extend(indices.iter().enumerate().filter_map(of_row));
         }
         Ok(true)
+    }
+
+    /// A cell without a code, or an index beyond the entries, sends the rows the other way.
+    fn unpack(&mut self, indices: &mut Runs, rows: usize) -> Result<bool, Malformed> {
+        let Some(table) = self.table.codes.first_chunk::<DIRECT_ENTRIES>() else { return Ok(false) };
+        let codes = &mut self.out.codes;
+        let start = codes.len();
+        codes.resize(start + rows, 0);
+        indices.read_as(&mut codes[start..], |index| table[usize::from(index as u16)])?;
+        let all = all_available(&codes[start..], self.quantiser.not_available());
+        if !all {
+            codes.truncate(start);
+        }
+        Ok(all)
     }
 
     fn values(&mut self, values: &ArrayRef) -> Result<(), ReadError> {

@@ -40,6 +40,8 @@ pub(crate) struct PageColumn {
 /// A data page on its way.
 struct DataPage {
     rows_left: usize,
+    /// Until the consumer turns its indices down.
+    unpacks: bool,
     /// Whether a row has a value; `None` where all have.
     levels: Option<Runs>,
     values: Values,
@@ -67,7 +69,7 @@ impl PageColumn {
             data_type: data_type.clone(),
             nullable: column.max_def_level() > 0,
             entries: None,
-            page: DataPage { rows_left: 0, levels: None, values: Values::Plain(Bytes::new()) },
+            page: DataPage { rows_left: 0, unpacks: true, levels: None, values: Values::Plain(Bytes::new()) },
             indices: vec![0; BLOCK_ROWS],
             levels: Vec::new(),
         })
@@ -113,6 +115,14 @@ impl PageColumn {
         let entries = self.entries.ok_or_else(|| self.malformed("has indices and no dictionary"))?;
         let present = self.levels(rows)?;
         let Values::Indices(runs) = &mut self.page.values else { return Ok(0) };
+        if self.page.unpacks && runs.are_short() && present == rows {
+            let before = runs.clone();
+            match out.unpack(runs, rows) {
+                Ok(true) => return Ok(rows),
+                Ok(false) => (*runs, self.page.unpacks) = (before, false),
+                Err(Malformed) => return Err(self.malformed("has fewer indices than values")),
+            }
+        }
         let indices = &mut self.indices[..rows];
         if runs.read(&mut indices[..present]).is_err() {
             return Err(self.malformed("has fewer indices than values"));
@@ -189,7 +199,8 @@ impl PageColumn {
                 (num_values, encoding, levels.map_err(|Malformed| self.malformed("has no levels"))?, buf)
             }
         };
-        self.page = DataPage { rows_left: rows as usize, levels, values: self.open_values(encoding, values)? };
+        self.page =
+            DataPage { rows_left: rows as usize, unpacks: true, levels, values: self.open_values(encoding, values)? };
         Ok(true)
     }
 

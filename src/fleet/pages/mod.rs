@@ -25,6 +25,7 @@ use super::decode::ReadError;
 
 pub(crate) use codes::Coded;
 pub(crate) use row_group::PageColumns;
+use runs::{Malformed, Runs};
 
 /// Takes a column's rows, in order, in pieces.
 trait Consumer {
@@ -33,6 +34,12 @@ trait Consumer {
 
     /// False if an index lies outside the dictionary.
     fn indices(&mut self, indices: &[u32]) -> Result<bool, ReadError>;
+
+    /// Takes this many indices of at most 16 bits as they are unpacked. False if it does not: then they come again,
+    /// as [`Self::indices`].
+    fn unpack(&mut self, _indices: &mut Runs, _rows: usize) -> Result<bool, Malformed> {
+        Ok(false)
+    }
 
     fn values(&mut self, values: &ArrayRef) -> Result<(), ReadError>;
 }

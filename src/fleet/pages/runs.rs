@@ -15,7 +15,7 @@ const SLACK_BYTES: usize = 8;
 const MOST_BITS: usize = 32;
 
 /// Reads numbers, one after the other.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Runs {
     bytes: Bytes,
     width: usize,
@@ -24,7 +24,7 @@ pub(super) struct Runs {
     run: Run,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Run {
     Same {
         value: u32,
@@ -51,6 +51,11 @@ impl Runs {
         }
     }
 
+    /// Whether no number, right or wrong, needs more than 16 bits.
+    pub fn are_short(&self) -> bool {
+        self.width <= 16
+    }
+
     /// Numbers that are bit-packed without headers.
     pub fn packed(bytes: Bytes, width: usize) -> Result<Self, Malformed> {
         let left = (8 * bytes.len()).checked_div(width).ok_or(Malformed)?;
@@ -60,19 +65,24 @@ impl Runs {
 
     /// Fills `out`.
     pub fn read(&mut self, out: &mut [u32]) -> Result<(), Malformed> {
+        self.read_as(out, |number| number)
+    }
+
+    /// Fills `out` with what the numbers stand for.
+    pub fn read_as<T: Copy>(&mut self, out: &mut [T], of: impl Fn(u32) -> T + Copy) -> Result<(), Malformed> {
         let mut done = 0;
         while done < out.len() {
             let room = out.len() - done;
             match &mut self.run {
                 Run::Same { value, left } if *left > 0 => {
                     let count = room.min(usize::try_from(*left).unwrap_or(room));
-                    out[done..done + count].fill(*value);
+                    out[done..done + count].fill(of(*value));
                     *left -= count as u64;
                     done += count;
                 }
                 Run::Packed { start, taken, left } if *left > 0 => {
                     let count = room.min(*left);
-                    unpack(&self.bytes[*start..], self.width, *taken, &mut out[done..done + count]);
+                    unpack(&self.bytes[*start..], self.width, *taken, &mut out[done..done + count], of);
                     *taken += count;
                     *left -= count;
                     done += count;
@@ -120,9 +130,9 @@ impl Runs {
 }
 
 /// Unpacks numbers of `width` bits from the `from`th on. All of them are there.
-fn unpack(bytes: &[u8], width: usize, from: usize, out: &mut [u32]) {
+fn unpack<T>(bytes: &[u8], width: usize, from: usize, out: &mut [T], of: impl Fn(u32) -> T + Copy) {
     let (head, groups) = out.split_at_mut((from.next_multiple_of(GROUP) - from).min(out.len()));
-    one_by_one(bytes, width, from, head);
+    one_by_one(bytes, width, from, head, of);
     let first = from + head.len();
     let whole = (groups.len() / GROUP).min(bytes.len().saturating_sub(first * width / 8 + SLACK_BYTES) / width.max(1));
     let (groups, tail) = groups.split_at_mut(whole * GROUP);
@@ -130,13 +140,13 @@ fn unpack(bytes: &[u8], width: usize, from: usize, out: &mut [u32]) {
     macro_rules! by_width {
         ($($width:literal)*) => {
             match width {
-                $($width => unpack_groups::<$width>(packed, groups),)*
-                _ => one_by_one(bytes, width, first, groups),
+                $($width => unpack_groups::<$width, T>(packed, groups, of),)*
+                _ => one_by_one(bytes, width, first, groups, of),
             }
         };
     }
     by_width!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20);
-    one_by_one(bytes, width, first + groups.len(), tail);
+    one_by_one(bytes, width, first + groups.len(), tail, of);
 }
 
 fn mask(width: usize) -> u64 {
@@ -144,7 +154,7 @@ fn mask(width: usize) -> u64 {
 }
 
 /// Groups that begin at the first byte; a group may be followed by bytes of the next.
-fn unpack_groups<const WIDTH: usize>(packed: &[u8], out: &mut [u32]) {
+fn unpack_groups<const WIDTH: usize, T>(packed: &[u8], out: &mut [T], of: impl Fn(u32) -> T) {
     let word = |group: &[u8], at: usize| {
         let mut word = [0; 8];
         word.copy_from_slice(&group[at..at + 8]);
@@ -155,29 +165,29 @@ fn unpack_groups<const WIDTH: usize>(packed: &[u8], out: &mut [u32]) {
         if WIDTH <= 8 {
             let all = word(group, 0);
             for (number, out) in out.iter_mut().enumerate() {
-                *out = (all >> (number * WIDTH) & mask(WIDTH)) as u32;
+                *out = of((all >> (number * WIDTH) & mask(WIDTH)) as u32);
             }
         } else if WIDTH <= 16 {
             let (low, high) = (word(group, 0), word(group, 4 * WIDTH / 8) >> (4 * WIDTH % 8));
             for (number, out) in out.iter_mut().enumerate() {
                 let half = if number < 4 { low } else { high };
-                *out = (half >> (number % 4 * WIDTH) & mask(WIDTH)) as u32;
+                *out = of((half >> (number % 4 * WIDTH) & mask(WIDTH)) as u32);
             }
         } else {
             for (number, out) in out.iter_mut().enumerate() {
-                *out = (word(group, number * WIDTH / 8) >> (number * WIDTH % 8) & mask(WIDTH)) as u32;
+                *out = of((word(group, number * WIDTH / 8) >> (number * WIDTH % 8) & mask(WIDTH)) as u32);
             }
         }
     }
 }
 
-fn one_by_one(bytes: &[u8], width: usize, from: usize, out: &mut [u32]) {
+fn one_by_one<T>(bytes: &[u8], width: usize, from: usize, out: &mut [T], of: impl Fn(u32) -> T) {
     for (number, out) in out.iter_mut().enumerate() {
         let bit = (from + number) * width;
         let held = bytes.get(bit / 8..).unwrap_or_default();
         let held = &held[..held.len().min(8)];
         let word = held.iter().rev().fold(0_u64, |word, &byte| word << 8 | u64::from(byte));
-        *out = (word >> (bit % 8) & mask(width)) as u32;
+        *out = of((word >> (bit % 8) & mask(width)) as u32);
     }
 }
 
