@@ -10,7 +10,7 @@ use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
 use super::chunk::{Chunk, Order};
-use super::decode::{Batch, ReadError, RowGroupReader};
+use super::decode::{Batch, ReadError};
 use super::plan::{RowGroup, Slice};
 use super::pool::{Stop, lock, run};
 use super::settle::gather;
@@ -120,7 +120,7 @@ impl ByTime<'_> {
         if self.pass.is_unreadable(row_group.file) {
             return Ok(());
         }
-        let mut reader = RowGroupReader::open(&self.pass.context, row_group)?;
+        let mut reader = self.pass.open(row_group)?;
         if self.pass.is_void() {
             return reader.drain();
         }

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::chunk::{Chunk, run_end};
-use super::decode::{Batch, ReadError, RowGroupReader};
+use super::decode::{Batch, ReadError};
 use super::ids::NO_VEHICLE;
 use super::plan::{RowGroup, Seam, VehicleId};
 use super::pool::{Stop, lock, run};
@@ -79,7 +79,7 @@ impl ByVehicle<'_> {
         if self.pass.is_unreadable(row_group.file) {
             return Ok(());
         }
-        let mut reader = RowGroupReader::open(&self.pass.context, row_group)?;
+        let mut reader = self.pass.open(row_group)?;
         if self.pass.is_void() {
             return reader.drain();
         }
@@ -95,7 +95,8 @@ impl ByVehicle<'_> {
         while reader.next(&mut batch, &mut stream.worker.tally)? {
             stream.take(&batch).map_err(ReadError::Stop)?;
         }
-        stream.end().map_err(ReadError::Stop)
+        stream.end().map_err(ReadError::Stop)?;
+        self.pass.hash_held(&reader, row_group.file).map_err(ReadError::from)
     }
 
     /// Hands out the seams of which this was the last row group.

@@ -13,7 +13,7 @@ use super::columns::FileColumns;
 use super::dictionary::Dictionary;
 use super::error::FleetError;
 use super::guard::guarded;
-use super::history_file::{HistoryFile, RangedFile};
+use super::history_file::{Held, HistoryFile, RangedFile};
 use super::ids::{IdReader, IdTable, NO_VEHICLE};
 use super::pack::Filling;
 use super::pages::{Coded, PageColumns};
@@ -43,6 +43,8 @@ pub(crate) struct Context<'a> {
     pub last_tick: i32,
     pub shard: Option<(u32, u32)>,
     pub batch_rows: usize,
+    /// Row groups up to this size are read at once, because all of their bytes are hashed as well.
+    pub hold_bytes: u64,
     pub control: &'a Control<'a>,
 }
 
@@ -87,7 +89,11 @@ impl<'a> RowGroupReader<'a> {
         let internal = || FleetError::Internal { what: format!("no file {}", row_group.file) };
         let file = context.files.get(row_group.file).ok_or_else(internal)?;
         let columns = context.columns.get(row_group.file).ok_or_else(internal)?;
-        let ranged = file.reopen()?;
+        let mut ranged = file.reopen()?;
+        let range = file.range_of(row_group.index);
+        if !range.is_empty() && range.end - range.start <= context.hold_bytes {
+            ranged.hold(range).map_err(|source| FleetError::io(file.path(), source))?;
+        }
         let build = || {
             let pages = PageColumns::open(context, file, columns, row_group, &ranged)?;
             if pages.are_all() {
@@ -105,6 +111,11 @@ impl<'a> RowGroupReader<'a> {
         let column = &context.dictionary.histories.vehicle;
         let ids = context.ids.reader(&columns.vehicle_type, file.path(), column)?;
         Ok(Self { context, file: row_group.file, row_group, pages, decoder, ranged, ids, decoded_rows: 0 })
+    }
+
+    /// What is in memory of the file.
+    pub fn held(&self) -> &Held {
+        self.ranged.held()
     }
 
     /// Decodes the next batch and leaves its usable rows in `batch`; false at the end of the row group. A row group

@@ -4,11 +4,12 @@
 //! that a malformed file costs no more than its own length.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{FooterTail, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
@@ -73,6 +74,14 @@ impl HistoryFile {
 
     pub fn path(&self) -> &PathBuf {
         &self.source.path
+    }
+
+    /// Where the columns of a row group begin and end, all that there are.
+    pub fn range_of(&self, row_group: usize) -> Range<u64> {
+        let columns = self.metadata.metadata().row_groups().get(row_group).map(|row_group| row_group.columns());
+        let ranges = columns.unwrap_or_default().iter().map(|column| column.byte_range());
+        let whole = ranges.fold((u64::MAX, 0), |(from, to), (start, bytes)| (from.min(start), to.max(start + bytes)));
+        whole.0..whole.1
     }
 }
 
@@ -155,18 +164,60 @@ pub(crate) struct RangedFile {
     file: Arc<File>,
     pub stamp: Stamp,
     io_error: Arc<Mutex<Option<io::Error>>>,
+    held: Held,
+}
+
+/// Bytes of a file that are in memory, and where they begin.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Held {
+    pub start: u64,
+    pub bytes: Bytes,
+}
+
+impl Held {
+    /// The bytes from there on, none if they are not in memory.
+    pub fn since(&self, start: u64) -> Bytes {
+        let skipped = start.checked_sub(self.start).and_then(|skipped| usize::try_from(skipped).ok());
+        match skipped {
+            Some(skipped) if skipped < self.bytes.len() => self.bytes.slice(skipped..),
+            _ => Bytes::new(),
+        }
+    }
 }
 
 impl RangedFile {
     pub fn open(path: &Path) -> Result<Self, FleetError> {
         let file = File::open(path).map_err(|source| FleetError::io(path, source))?;
         let metadata = file.metadata().map_err(|source| FleetError::io(path, source))?;
-        Ok(Self { file: Arc::new(file), stamp: Stamp::from(&metadata), io_error: Arc::default() })
+        Ok(Self {
+            file: Arc::new(file),
+            stamp: Stamp::from(&metadata),
+            io_error: Arc::default(),
+            held: Held::default(),
+        })
     }
 
     /// Shares the open file with a decoder.
     pub fn share(&self) -> Self {
-        Self { file: self.file.clone(), stamp: self.stamp, io_error: self.io_error.clone() }
+        Self { file: self.file.clone(), io_error: self.io_error.clone(), held: self.held.clone(), ..*self }
+    }
+
+    /// Reads a range that lies in the file, once: what is asked of it later comes from memory.
+    pub fn hold(&mut self, range: Range<u64>) -> io::Result<()> {
+        let bytes = range.end.saturating_sub(range.start);
+        let mut held = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0));
+        let mut file = &*self.file;
+        file.seek(SeekFrom::Start(range.start))?;
+        file.take(bytes).read_to_end(&mut held)?;
+        if (held.len() as u64) < bytes {
+            return Err(became_shorter());
+        }
+        self.held = Held { start: range.start, bytes: held.into() };
+        Ok(())
+    }
+
+    pub fn held(&self) -> &Held {
+        &self.held
     }
 
     /// The system's own error, if it failed to hand out bytes that are there: not the file's fault.
@@ -193,13 +244,18 @@ impl ChunkReader for RangedFile {
     fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
         // Page headers are read this way, some hundred bytes each; the pages behind them come by `get_bytes`.
         const HEADER_BYTES: usize = 1 << 10;
-        Ok(BufReader::with_capacity(HEADER_BYTES, RangeRead { file: self.file.clone(), position: start }))
+        let held = self.held.since(start);
+        Ok(BufReader::with_capacity(HEADER_BYTES, RangeRead { file: self.file.clone(), held, position: start }))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
         let inside = start.checked_add(length as u64).is_some_and(|end| end <= self.stamp.bytes);
         if !inside {
             return Err(ParquetError::EOF(format!("{length} bytes at {start} lie outside the file")));
+        }
+        let mut held = self.held.since(start);
+        if length <= held.len() {
+            return Ok(held.split_to(length));
         }
         let mut held = vec![0; length];
         read_exact_at(&self.file, &mut held, start).map_err(|error| self.keep(error))?;
@@ -210,12 +266,21 @@ impl ChunkReader for RangedFile {
 /// A cursor of its own over a shared file.
 pub(crate) struct RangeRead {
     file: Arc<File>,
+    /// What is in memory of what comes next.
+    held: Bytes,
     position: u64,
 }
 
 impl Read for RangeRead {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let read = read_at(&self.file, into, self.position)?;
+        let read = match self.held.is_empty() {
+            true => read_at(&self.file, into, self.position)?,
+            false => {
+                let read = into.len().min(self.held.len());
+                self.held.copy_to_slice(&mut into[..read]);
+                read
+            }
+        };
         self.position += read as u64;
         Ok(read)
     }
@@ -231,10 +296,14 @@ fn read_at(file: &File, into: &mut [u8], position: u64) -> io::Result<usize> {
     std::os::windows::fs::FileExt::seek_read(file, into, position)
 }
 
+fn became_shorter() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter")
+}
+
 fn read_exact_at(file: &File, mut into: &mut [u8], mut position: u64) -> io::Result<()> {
     while !into.is_empty() {
         match read_at(file, into, position) {
-            Ok(0) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter")),
+            Ok(0) => return Err(became_shorter()),
             Ok(read) => {
                 into = &mut into[read..];
                 position += read as u64;

@@ -1,7 +1,8 @@
 //! BLAKE3 hashes of the input files, each formed once a scan.
 //!
-//! A hash follows the reading: whoever is done with a row group hashes that row group's share of its file, whose bytes
-//! are still at hand then, so that no thread is left with a whole file when all others are done.
+//! A hash follows the reading. A row group that was read at once is hashed from memory, if all bytes before it are
+//! hashed. Whoever is done with a row group sees to it that its share of the file is hashed, if need be by reading it
+//! again, so that no thread is left with a whole file when all others are done.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use super::error::FleetError;
+use super::history_file::Held;
 use super::pool::lock;
 use crate::run::Control;
 
@@ -32,6 +34,22 @@ struct Begun {
 impl InputHashes {
     pub fn new(wanted: bool) -> Self {
         Self { wanted, begun: Mutex::default(), hashes: Mutex::default() }
+    }
+
+    /// Hashes the bytes in memory that follow those hashed already; a small gap before them is read.
+    pub fn take(&self, path: &Path, held: &Held, control: &Control) -> Result<(), FleetError> {
+        if !self.wanted || held.bytes.is_empty() || lock(&self.hashes).contains_key(path) {
+            return Ok(());
+        }
+        let begun = self.begun(path);
+        let mut begun = begun.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.start.saturating_sub(begun.hashed_bytes) <= BUFFER_BYTES as u64 {
+            begun.hash(path, held.start, control)?;
+        }
+        let next = held.since(begun.hashed_bytes);
+        begun.hasher.update(&next);
+        begun.hashed_bytes += next.len() as u64;
+        Ok(())
     }
 
     /// Hashes a file up to this byte, unless another thread is about it.
@@ -100,6 +118,25 @@ impl Begun {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_in_memory_is_hashed_where_it_follows() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        let bytes: Vec<u8> = (0..4 * BUFFER_BYTES).map(|byte| (byte / 7) as u8).collect();
+        // What is in memory is told apart from the file: only the hash of the former comes out.
+        let file: Vec<u8> =
+            bytes.iter().enumerate().map(|(at, byte)| byte ^ u8::from((9..5000).contains(&at))).collect();
+        std::fs::write(&path, &file).unwrap();
+        let held = |from: usize, to: usize| Held { start: from as u64, bytes: bytes[from..to].to_vec().into() };
+        let control = Control::silent();
+        let hashes = InputHashes::new(true);
+        for held in [held(3 * BUFFER_BYTES, 4 * BUFFER_BYTES - 1), held(4, 5000), held(4, 6000), held(0, 10)] {
+            hashes.take(&path, &held, &control).unwrap();
+        }
+        hashes.hash(&path, &control).unwrap();
+        assert_eq!(hashes.of(&path), blake3::hash(&bytes).to_hex().to_string());
+    }
 
     #[test]
     fn a_hash_in_steps_is_that_of_the_whole() {

@@ -220,10 +220,10 @@ impl<'a> Settled<'a> {
             columns.push(found);
         }
         let threads = request.threads.max(1);
-        // A chunk on its way takes its decoded columns, its packed ones and their turn in sorting: half of the memory,
-        // since the other half holds rows that wait.
+        // A chunk on its way takes its decoded columns, its packed ones and their turn in sorting: three eighths of the
+        // memory, since half of it holds rows that wait, and an eighth row groups that are read at once.
         let bytes = threads.saturating_mul(8 * row_bytes(fill.len()));
-        let most_rows = (request.memory_limit_bytes / 2 / bytes).max(1);
+        let most_rows = (request.memory_limit_bytes / 8 * 3 / bytes).max(1);
         Ok(Self {
             dataset,
             request,
@@ -280,6 +280,10 @@ impl<'a> Settled<'a> {
             last_tick: self.request.as_of_day.map_or(i32::MAX, |day| axis.last_tick_of(day)),
             shard: self.request.shard,
             batch_rows: self.chunk_rows,
+            hold_bytes: match self.request.hash_inputs {
+                true => (self.request.memory_limit_bytes / (8 * self.threads)) as u64,
+                false => 0,
+            },
             control: self.control,
         };
         let sizes = (self.threads, self.chunk_rows, self.rows_memory_bytes() / self.threads);

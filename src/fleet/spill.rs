@@ -10,7 +10,7 @@ use std::sync::Mutex;
 
 use super::by_time::end_of_vehicle;
 use super::chunk::Chunk;
-use super::decode::{Batch, ReadError, RowGroupReader};
+use super::decode::{Batch, ReadError};
 use super::plan::RowGroup;
 use super::pool::{Halt, Stop, lock, run};
 use super::rows_file::{Extent, Place, RowsFile, row_bytes};
@@ -155,7 +155,7 @@ impl Spilling<'_> {
         if self.pass.is_unreadable(row_group.file) {
             return Ok(());
         }
-        let mut reader = RowGroupReader::open(&self.pass.context, row_group)?;
+        let mut reader = self.pass.open(row_group)?;
         if self.pass.is_void() {
             return reader.drain();
         }

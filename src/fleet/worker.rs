@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::by_time::Once;
 use super::chunk::{Chunk, Order};
-use super::decode::{Batch, Context};
+use super::decode::{Batch, Context, ReadError, RowGroupReader};
 use super::error::FleetError;
 use super::input_hash::InputHashes;
 use super::pack::Packer;
+use super::plan::RowGroup;
 use super::pool::{Halt, Stop, lock};
 use super::scan::ChunkSink;
 use super::settle::Settler;
@@ -113,6 +114,18 @@ impl<'a> Pass<'a> {
     /// Whether what is handed out is going to be forgotten anyway.
     pub fn is_void(&self) -> bool {
         self.void.load(Ordering::Relaxed)
+    }
+
+    /// Opens a row group.
+    pub fn open(&'a self, row_group: &'a RowGroup) -> Result<RowGroupReader<'a>, ReadError> {
+        let reader = RowGroupReader::open(&self.context, row_group)?;
+        self.hash_held(&reader, row_group.file)?;
+        Ok(reader)
+    }
+
+    /// Hashes what a reader holds of its file, if it is its turn.
+    pub fn hash_held(&self, reader: &RowGroupReader, file: usize) -> Result<(), FleetError> {
+        self.hashes.take(self.context.files[file].path(), reader.held(), self.context.control)
     }
 
     /// To be called once a row group: hashes its share of the file.
