@@ -46,7 +46,7 @@ fn a_damaged_pointer_or_record_is_named_and_rebuilt_on_demand() {
     // A pointer that may not be read. Who may read everything sees no difference.
     let world = settled();
     let path = world.state().join("CURRENT");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::read(&path).is_err() {
         assert!(matches!(refusal(&world, None), StateError::Damaged { path: named, .. } if named == path));
     }
