@@ -142,6 +142,7 @@ fn of_simulate(error: &SimulateError) -> Exit {
         | SimulateError::UnknownChannel { .. }
         | SimulateError::UnusedChannel { .. }
         | SimulateError::NoCalendar
+        | SimulateError::NoReportDays
         | SimulateError::Law(_) => Exit::Config,
         SimulateError::Option { .. } => Exit::Usage,
         SimulateError::TooManyGroups { .. } => Exit::Limit,

@@ -11,6 +11,7 @@ use super::score::choice;
 use super::table::{Table, count, seconds};
 use super::words::Word;
 use crate::engine::{self, SimulatePlan, SimulateReport};
+use crate::simulate::expected::CountKind;
 use crate::simulate::survive::FORECAST_DAYS;
 
 /// Simulate the fleet forward: every part's chance to fail, counts by group, and whom to warn
@@ -43,6 +44,9 @@ pub struct SimulateArgs {
     /// Follow a changed future too, and write what it changes
     #[arg(long, value_name = "FILE")]
     pub scenario: Option<PathBuf>,
+    /// What fleet_forecast counts: failures by the day a part fails, or by the day that is reported
+    #[arg(long, default_value = "failures", value_name = "WHAT")]
+    pub count: CountArg,
     /// The same seed gives the same futures, whatever the model
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub seed: u64,
@@ -53,6 +57,22 @@ pub struct SimulateArgs {
     pub compute: ComputeArgs,
     #[command(flatten)]
     pub host: HostArgs,
+}
+
+/// `--count`.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum CountArg {
+    Failures,
+    Reports,
+}
+
+impl From<CountArg> for CountKind {
+    fn from(count: CountArg) -> Self {
+        match count {
+            CountArg::Failures => Self::Failures,
+            CountArg::Reports => Self::Reports,
+        }
+    }
 }
 
 pub fn run(args: SimulateArgs, console: &Console) -> Result<Exit, CliError> {
@@ -86,6 +106,7 @@ fn plan(args: SimulateArgs) -> Result<SimulatePlan, CliError> {
     plan.zones = args.zones;
     plan.scenario = args.scenario;
     plan.seed = args.seed;
+    plan.count = args.count.into();
     Ok(plan)
 }
 

@@ -22,13 +22,19 @@ use crate::model::survival::{SurvivalTables, laws};
 use crate::run::{Control, Event};
 use crate::score::parts::PartStarts;
 use crate::simulate::cohort::{CohortSums, Cohorts};
+use crate::simulate::count_law::EXACT_PARTS;
+use crate::simulate::course::{CourseLaw, Courses};
 use crate::simulate::earlier_use::RenewalDensity;
 use crate::simulate::error::SimulateError;
+use crate::simulate::expected::{CountKind, ExpectedSums};
 use crate::simulate::parameters::{draw_of_paths, draws, weather_of_paths};
 use crate::simulate::paths::{DrawPlan, ZoneRecord, draw};
 use crate::simulate::profile::{BatchSlots, Calendar, Kernel, OpenDamage};
+use crate::simulate::report_delay::ReportDelay;
+use crate::simulate::retirement;
+use crate::simulate::settle::{MeanUse, row_sets};
 use crate::simulate::survive::{FORECAST_DAYS, Forecasts, Side, Survivor, World};
-use crate::simulate::weeks::last_whole_week;
+use crate::simulate::weeks::{DAYS_PER_WEEK, last_whole_week};
 use crate::simulate::whole::{BatchSize, WholeVehicles};
 
 /// Weeks of the past that futures may repeat: ten years.
@@ -155,6 +161,11 @@ fn followed(
         weather: &weather_of_paths(plan.paths, parameters_drawn),
         seed: plan.seed,
     });
+    let delay = ReportDelay::estimate(vehicles, &prepared.parts, setup.axis, as_of_day);
+    if delay.is_none() && plan.count == CountKind::Reports {
+        return Err(SimulateError::NoReportDays.into());
+    }
+    let retire_per_day = retirement::rate_per_day(vehicles, setup.axis, as_of_day);
     let laws = laws(&prepared.model);
     let parameter_draws = draws(&laws, setup.covariance.as_ref(), plan.paths, plan.seed);
     let tables = SurvivalTables::compile(&laws, &parameter_draws).map_err(SimulateError::from)?;
@@ -192,13 +203,23 @@ fn followed(
         season_missing: drawn.season_missing,
         renewals: prepared.model.modes.iter().map(|mode| RenewalDensity::new(mode.weibull_shape)).collect(),
         weeks_on_record: calendar.weeks,
+        laws: laws.iter().map(|law| CourseLaw::new(law.weibull_shape, &law.clock_exponents)).collect(),
+        courses: Courses::new(
+            plan.horizon_weeks,
+            delay.clone().unwrap_or_else(ReportDelay::none),
+            retire_per_day * f64::from(DAYS_PER_WEEK),
+        ),
+        ahead: MeanUse::new(&path_plan),
+        sets: row_sets(&prepared.parts, &prepared.model),
+        count: plan.count,
     };
     let sides = kernels()
         .into_iter()
         .zip(&seen.sums)
         .map(|(kernel, sums)| {
             let means_q48 = sums.means_q48(kernel.cohorts);
-            Ok(Side { kernel, means_q48, open: &open_survival, backend: RwLock::new(open_survival()?) })
+            let expected = ExpectedSums::new(setup.cells * prepared.model.modes.len(), path_plan.columns());
+            Ok(Side { kernel, means_q48, open: &open_survival, backend: RwLock::new(open_survival()?), expected })
         })
         .collect::<Result<Vec<_>, BackendError>>()?;
     let survivor = Survivor { world, sides, open_damage: &open_damage, done: Mutex::new(Forecasts::default()) };
@@ -222,6 +243,8 @@ fn followed(
         parameters_drawn,
         forecasts: done.into_inner().unwrap_or_else(PoisonError::into_inner),
         sums,
+        delay: delay.unwrap_or_else(ReportDelay::none),
+        retire_per_day,
         scan,
         device: format!("survival: {survival}"),
         device_reason: format!("week profiles: {reason}"),
@@ -229,9 +252,10 @@ fn followed(
 }
 
 fn check_memory(plan: &SimulatePlan, setup: &Setup, paths: &PathPlan, modes: usize) -> Result<(), SimulateError> {
-    let counts = setup.cells as u64 * modes as u64 * paths.columns() as u64 * paths.paths as u64;
-    // Two sums of eight bytes, and once more when they are handed out.
-    let bytes = counts.saturating_mul(32) * (1 + u64::from(setup.changed.is_some()));
+    let counts = setup.cells as u64 * modes as u64 * paths.columns() as u64;
+    // Two sums of eight bytes a path, and once more when they are handed out; expected counts, and those of few parts.
+    let bytes = counts.saturating_mul(32 * paths.paths as u64 + 64 + 8 * EXACT_PARTS as u64)
+        * (1 + u64::from(setup.changed.is_some()));
     let limit = plan.memory_limit_bytes as u64;
     if bytes > limit { Err(SimulateError::TooManyGroups { groups: setup.cells, bytes, limit }) } else { Ok(()) }
 }

@@ -7,6 +7,7 @@ use crate::backend::Choice;
 use crate::fleet::account::Account;
 use crate::fleet::manifest::Manifest;
 use crate::fleet::scan::{ScanKind, UnreadableFile};
+use crate::simulate::expected::CountKind;
 
 /// A simulation. [`SimulatePlan::new`] fills in what hardly anybody changes.
 #[derive(Clone, Debug)]
@@ -38,6 +39,8 @@ pub struct SimulatePlan {
     /// A scenario file.
     pub scenario: Option<PathBuf>,
     pub seed: u64,
+    /// What `fleet_forecast` counts.
+    pub count: CountKind,
     /// Put the BLAKE3 hashes of the inputs into the manifest.
     pub hash_inputs: bool,
     /// The rest bears on speed alone; `verify` varies it to show that.
@@ -70,6 +73,7 @@ impl SimulatePlan {
             zones: None,
             scenario: None,
             seed: 1,
+            count: CountKind::Failures,
             hash_inputs: true,
             chunk_rows: CHUNK_ROWS,
             batch_vehicles: BATCH_VEHICLES,

@@ -6,16 +6,20 @@ use super::error::EngineError;
 use super::prepare::Prepared;
 use super::simulate_plan::{ExpectedCount, SimulatePlan, SimulateReport, UrgentPart};
 use super::simulate_setup::Setup;
-use crate::backend::survival::{PathPlan, SurvivalSums};
+use crate::backend::survival::PathPlan;
 use crate::fleet::manifest::{Manifest, ManifestAccount, ManifestModel, StageTiming};
 use crate::fleet::scan::ScanReport;
 use crate::fleet::vehicles::Ids;
 use crate::fleet::writer::{OutputFolder, WriteError};
-use crate::simulate::fleet_forecast::{self, CountForecast};
+use crate::simulate::expected::FleetSums;
+use crate::simulate::fleet_forecast::{self, CountForecast, Counting};
 use crate::simulate::forecast::{self, ForecastRows};
+use crate::simulate::report_delay::ReportDelay;
 use crate::simulate::survive::{BEYOND, FORECAST_DAYS, Forecasts, PartForecast};
 use crate::simulate::{alerts, scenario, table};
 
+/// Of a mean Gregorian year.
+const DAYS_PER_YEAR: f64 = 365.2425;
 /// Parts and counts that a report names.
 const NAMED: usize = 10;
 
@@ -29,7 +33,9 @@ pub struct Results {
     pub parameters_drawn: bool,
     pub forecasts: Forecasts,
     /// Of the model, and of the scenario after it.
-    pub sums: Vec<SurvivalSums>,
+    pub sums: Vec<FleetSums>,
+    pub delay: ReportDelay,
+    pub retire_per_day: f64,
     pub scan: ScanReport,
     pub device: String,
     pub device_reason: String,
@@ -52,19 +58,22 @@ pub fn written(
     let column = &prepared.dataset.dictionary.histories.vehicle;
     let day = (setup.axis.axis, results.as_of_day);
     let rows = ForecastRows::new(model, &prepared.parts, &scan.ids, forecasts, paths.paths, day);
-    let counts = match sums.first() {
-        Some(sums) => {
-            fleet_forecast::rows(sums, paths, modes, &setup.groups, results.calendar_day, results.parameters_drawn)
-        }
-        None => Vec::new(),
+    let counting = Counting {
+        plan: paths,
+        modes,
+        groups: &setup.groups,
+        as_of_day: results.calendar_day,
+        kind: plan.count,
+        delay: &results.delay,
     };
+    let counts = sums.first().map(|sums| counting.rows(sums, results.parameters_drawn)).unwrap_or_default();
     let warned = alerts::alerts(&rows, setup.axis);
     let differences = match sums.as_slice() {
-        [base, changed] => scenario::differences((base, changed), paths, modes, &setup.groups, results.calendar_day),
+        [base, changed] => scenario::differences((base, changed), &counting),
         _ => Vec::new(),
     };
 
-    let provenance = provenance(prepared, &results.as_of, plan.seed);
+    let provenance = provenance(prepared, &results.as_of, plan);
     let tables = Tables { folder: folder.as_ref(), provenance: &provenance };
     let sorted: Vec<&str> = std::iter::once(column.as_str()).chain(forecast::SORT_COLUMNS).collect();
     let mut hashes = vec![
@@ -74,7 +83,7 @@ pub fn written(
             tables.write(
                 "fleet_forecast",
                 &fleet_forecast::SORT_COLUMNS,
-                fleet_forecast::batches(&counts, &setup.groups, &mode_ids, setup.axis),
+                fleet_forecast::batches(&counts, &setup.groups, &mode_ids, setup.axis, plan.count),
             )?,
         ),
         ("alerts", tables.write("alerts", &alerts::SORT_COLUMNS, [alerts::batch(&warned, &rows, column)])?),
@@ -98,6 +107,9 @@ pub fn written(
     details.insert("vehicles".to_owned(), forecasts.vehicles.len().into());
     details.insert("retired_vehicles".to_owned(), forecasts.retired.into());
     details.insert("source_weeks".to_owned(), paths.source_weeks.into());
+    details.insert("retired_per_vehicle_year".to_owned(), (results.retire_per_day * DAYS_PER_YEAR).into());
+    details.insert("report_delay_mean_days".to_owned(), known_delay(&results.delay).into());
+    details.insert("report_delay_events".to_owned(), results.delay.events.into());
     if let Some(changed) = &setup.changed {
         details.insert("scenario".to_owned(), changed.scenario.name.clone().into());
         details.insert("scenario_blake3".to_owned(), changed.scenario.hash.clone().into());
@@ -148,6 +160,11 @@ pub fn written(
         None => Ok(report),
         Some(folder) => Ok(SimulateReport { manifest: folder.finish(report.manifest.clone())?, ..report }),
     }
+}
+
+/// The mean delay of a report, if it is known.
+fn known_delay(delay: &ReportDelay) -> Option<f64> {
+    (delay.events > 0).then_some(delay.mean_days)
 }
 
 /// Where tables go.
@@ -225,13 +242,14 @@ fn largest(counts: &[CountForecast], setup: &Setup, mode_ids: &[String], today: 
     rows.into_iter().take(NAMED).map(count).collect()
 }
 
-fn provenance(prepared: &Prepared, as_of: &str, seed: u64) -> Vec<(String, String)> {
+fn provenance(prepared: &Prepared, as_of: &str, plan: &SimulatePlan) -> Vec<(String, String)> {
     vec![
         ("fleetwear.as_of".to_owned(), as_of.to_owned()),
         ("fleetwear.dictionary_blake3".to_owned(), prepared.dictionary_blake3.clone()),
         ("fleetwear.model".to_owned(), format!("{} {}", prepared.model.name, prepared.model.version)),
         ("fleetwear.model_blake3".to_owned(), prepared.model.hash.clone()),
-        ("fleetwear.seed".to_owned(), seed.to_string()),
+        ("fleetwear.seed".to_owned(), plan.seed.to_string()),
+        ("fleetwear.counts".to_owned(), plan.count.name().to_owned()),
     ]
 }
 
@@ -245,5 +263,6 @@ fn options(plan: &SimulatePlan, results: &Results) -> serde_json::Map<String, se
     options.insert("groups".to_owned(), plan.groups.clone().into());
     options.insert("zones".to_owned(), plan.zones.clone().into());
     options.insert("seed".to_owned(), plan.seed.into());
+    options.insert("count".to_owned(), plan.count.name().into());
     options
 }

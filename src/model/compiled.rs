@@ -43,6 +43,8 @@ pub struct CompiledMode {
     /// Into [`CompiledModel::mechanisms`] and the kernel's clocks.
     pub mechanisms: Range<usize>,
     pub alert: Option<Alert>,
+    /// [`super::spec::FailureMode::competes`].
+    pub competes: bool,
 }
 
 /// A mechanism as the host needs it.

@@ -37,6 +37,8 @@ pub struct FailureMode {
     /// Shape (beta) of the Weibull law on the damage.
     pub weibull_shape: f64,
     pub alert: Option<Alert>,
+    /// Its chances are net of the other modes of its component (and position) that compete, and of retirement.
+    pub competes: bool,
     pub mechanisms: Vec<Mechanism>,
     pub source: Option<String>,
     pub places: Places,

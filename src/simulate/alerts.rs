@@ -1,6 +1,6 @@
 //! The table `alerts`: whom to warn, soonest first.
 //!
-//! A part is listed if its chance to fail within its mode's horizon reaches the mode's level: a probability, or the one
+//! A part is listed if its chance to have failed by its mode's horizon, unreported already or since, reaches the mode's level: a probability, or the one
 //! at which a call and silence are expected to cost the same (`cost_false_call`, `cost_missed`). *Act by* is the last
 //! whole day before the chance since today reaches the level.
 //!
@@ -9,7 +9,7 @@
 //! | the histories' vehicle column | Int64 or Utf8 | vehicle id |
 //! | failure_mode, component, position | Utf8 (position: null) | which part |
 //! | reason | Utf8 | `probability` |
-//! | probability | Float64 | to fail within the horizon |
+//! | probability | Float64 | to have failed by the horizon |
 //! | horizon_days, level | Float64 | of the mode's alert |
 //! | act_by | Date32 (Int32) | see above |
 //! | as_of | Date32 (Int32) | today |

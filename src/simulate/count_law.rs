@@ -4,12 +4,19 @@
 //! law is the mixture. From Σp and Σp² a path's law is taken as the binomial law of Σp / Σp² trials continued to any
 //! real number: exact where all chances are equal, and for a single part; from a variance of [`SMOOTH_VARIANCE`] on,
 //! the normal law with continuity correction and the third moment (the refined normal approximation, Volkova 1996).
-//! [`exact`] is the law itself, for tests of the rest: over 1,200 random groups of up to 400 parts no probability of at
+//! [`exact`] is the law itself: over 1,200 random groups of up to 400 parts no probability of at
 //! most k is off by more than 0.0011 where no chance exceeds 0.2; by 0.017 whatever the chances of 20 parts or more;
-//! by 0.05 where fewer have large and very unlike chances.
+//! by 0.05 where fewer have large and very unlike chances. So groups of up to [`EXACT_PARTS`] parts, one of which has
+//! more than [`LARGE_CHANCE`], get the exact law ([`of_parts`]): each part's chance on a path is its mean over paths
+//! with all parts' odds raised alike, so that they add up to the path's mean; without spread over paths that is the law
+//! itself. Failures of successors come on top by the Poisson law.
 
 /// Variance from which a count is smooth enough for the normal law.
 pub const SMOOTH_VARIANCE: f64 = 100.0;
+/// Parts of a group up to which the exact law is taken.
+pub const EXACT_PARTS: usize = 20;
+/// Chances up to which moments say enough.
+pub const LARGE_CHANCE: f64 = 0.05;
 /// Standard deviations of a law that are looked at.
 const REACH: f64 = 8.0;
 
@@ -39,6 +46,53 @@ pub fn exact(chances: &[f64]) -> Vec<f64> {
         }
     }
     law
+}
+
+/// The law of a few parts on a path, given their mean chances, what they add up to on the path, and the failures of
+/// successors to expect.
+pub fn of_parts(chances: &[f64], mean: f64, renewed: f64) -> CountLaw {
+    let law = exact(&tilted(chances, mean));
+    if renewed <= 0.0 {
+        return CountLaw::from_law(&law);
+    }
+    let mut successors = vec![libm::exp(-renewed)];
+    let reach = libm::ceil(renewed + REACH * libm::sqrt(renewed) + REACH) as usize;
+    for k in 0..reach {
+        successors.push(successors[k] * renewed / (k as f64 + 1.0));
+    }
+    let mut both = vec![0.0; law.len() + reach];
+    for (k, p) in law.iter().enumerate() {
+        both[k..].iter_mut().zip(&successors).for_each(|(both, successors)| *both += p * successors);
+    }
+    CountLaw::from_law(&both)
+}
+
+/// The chances with all odds multiplied alike so that they add up to `sum`, as far as chances can.
+fn tilted(chances: &[f64], sum: f64) -> Vec<f64> {
+    let at = |log_odds: f64| -> Vec<f64> {
+        let factor = libm::exp(log_odds);
+        chances.iter().map(|p| p * factor / (1.0 - p + p * factor)).collect()
+    };
+    let (mut low, mut high) = (-40.0, 40.0);
+    let mut log_odds = 0.0;
+    let mut found = chances.to_vec();
+    // Newton within a bracket: the sum rises with the odds.
+    for _ in 0..60 {
+        let off = found.iter().sum::<f64>() - sum;
+        if off.abs() <= 1e-12 * sum {
+            break;
+        }
+        if off > 0.0 {
+            high = log_odds
+        } else {
+            low = log_odds
+        }
+        let slope: f64 = found.iter().map(|p| p * (1.0 - p)).sum();
+        let next = log_odds - off / slope;
+        log_odds = if next > low && next < high { next } else { 0.5 * (low + high) };
+        found = at(log_odds);
+    }
+    found
 }
 
 /// The chance of at most k, by the moments.
@@ -207,6 +261,32 @@ mod tests {
         }
         assert!(few < 0.05 && all < 0.017 && small < 0.0011, "{few} {all} {small}");
         assert!(poisson > 0.03, "{poisson}: the comparison would not see a wrong law");
+    }
+
+    #[test]
+    fn few_parts_with_large_chances_have_the_exact_law() {
+        let mut worst_of_moments = 0.0_f64;
+        for group in 0..200 {
+            let chances = chances(group, 1 + group % EXACT_PARTS as u32, 0.95);
+            let (mean, law) = (chances.iter().sum::<f64>(), exact(&chances));
+            assert!(worst(&of_parts(&chances, mean, 0.0), &law) < 1e-12);
+            worst_of_moments = worst_of_moments.max(worst(&CountLaw::of(moments(&chances)), &law));
+            // On a path with other weather the mean is the path's.
+            for factor in [0.5, 1.3] {
+                let sum = (factor * mean).min(0.98 * chances.len() as f64);
+                let tilted = tilted(&chances, sum);
+                assert!((tilted.iter().sum::<f64>() / sum - 1.0).abs() < 1e-9, "{group}");
+                assert!(tilted.iter().all(|p| (0.0..=1.0).contains(p)));
+            }
+        }
+        assert!(worst_of_moments > 0.02, "{worst_of_moments}: the moments would do");
+        // A sure failure and three successors to expect: one more than the Poisson law.
+        let law = of_parts(&[1.0], 1.0, 3.0);
+        assert!(law.at_most(0) < 1e-15 && (law.at_most(1) - libm::exp(-3.0)).abs() < 1e-12);
+        assert!((law.at_most(60) - 1.0).abs() < 1e-9);
+        for nothing in [of_parts(&[], 0.0, 0.0), of_parts(&[0.0, 0.0], 0.0, 0.0), of_parts(&[0.0], 0.5, 0.0)] {
+            assert!((nothing.at_most(0) - 1.0).abs() < 1e-12, "chances of zero stay zero");
+        }
     }
 
     #[test]

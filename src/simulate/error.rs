@@ -1,5 +1,6 @@
 //! Why a simulation was refused or ended.
 
+use super::report_delay::FEWEST_EVENTS;
 use crate::backend::BackendError;
 use crate::model::error::ModelError;
 use crate::model::survival::SurvivalLawError;
@@ -26,6 +27,10 @@ pub enum SimulateError {
         "{groups} combinations of the groups' values need {bytes} bytes for their counts, more than the memory limit of {limit}: name fewer --groups, paths or weeks"
     )]
     TooManyGroups { groups: usize, bytes: u64, limit: u64 },
+    #[error(
+        "--count reports: fewer than {FEWEST_EVENTS} failures of the model's components say when they occurred and when they were reported; name reported_on under [events] in dataset.toml, or count failures"
+    )]
+    NoReportDays,
     #[error("the model's {0}")]
     Law(#[from] SurvivalLawError),
     #[error(transparent)]

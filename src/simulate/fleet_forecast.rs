@@ -1,7 +1,11 @@
 //! The table `fleet_forecast`: how many parts of a group fail in a window, with honest width.
 //!
 //! Given a path, parts fail independently and the count follows the law of [`super::count_law`]; over paths it is
-//! their mixture, so weather that hits many at once widens it. Windows are the weeks to come, and from today to each
+//! their mixture, so weather that hits many at once widens it. What a count has beyond first failures of parts that
+//! work today is known on the mean path alone ([`super::expected`]): a path's count is the mean path's, times the
+//! path's own first failures against their mean (for reports: of those that are reported then), plus reports of what
+//! has failed already, which no path moves. The count's variance on a path takes renewals as they are, pairs of
+//! failures in one place included, but never above the Poisson law's. Windows are the weeks to come, and from today to each
 //! mark (30, 60, 90 days, 13 weeks, the alerts' horizons).
 //!
 //! The count's variance has three parts that add up: *chance* is the mean over paths of the law's own variance;
@@ -15,8 +19,9 @@
 //! | failure_mode | Utf8 | id of the failure mode |
 //! | window | Utf8 | `week` or `to_date` |
 //! | from_day, to_day | Date32 (Int32) | both included |
-//! | counts | Utf8 | `failures`: first failures of the parts in service today |
-//! | expected | Float64 | of the count |
+//! | counts | Utf8 | `failures`, by the day a part fails, or `reports`, by the day that is reported |
+//! | expected_first | Float64 | of the parts in service today, those failed already and not reported among the reports |
+//! | expected | Float64 | of the count: those and all failures of parts that replace them |
 //! | p05, p50, p95 | Int64 | quantiles of the count |
 //! | variance | Float64 | of the count |
 //! | share_weather, share_parameters, share_chance | Float64 | of the variance; they add to 1 |
@@ -26,11 +31,13 @@ use std::sync::Arc;
 use arrow::array::{Float64Array, Int64Array, RecordBatch};
 use rayon::prelude::*;
 
-use super::count_law::{CountLaw, Moments, quantile};
+use super::count_law::{CountLaw, LARGE_CHANCE, Moments, of_parts, quantile};
+use super::expected::{CountKind, ExpectedRow, FleetSums, by_column, sevenths};
 use super::parameters::PATHS_PER_WEATHER;
+use super::report_delay::ReportDelay;
 use super::table::{self, Columns};
 use super::weeks::{DAYS_PER_WEEK, WeekAxis};
-use crate::backend::survival::{GROUP_BITS, Mark, PathPlan, SurvivalSums};
+use crate::backend::survival::{GROUP_BITS, Mark, PART_BITS, PathPlan};
 use crate::fleet::writer::WriteError;
 
 pub const SORT_COLUMNS: [&str; 6] = ["group_by", "group", "failure_mode", "window", "from_day", "to_day"];
@@ -61,6 +68,7 @@ pub struct CountForecast {
     pub group: usize,
     pub mode: usize,
     pub window: Window,
+    pub expected_first: f64,
     pub expected: f64,
     /// At 5, 50 and 95 %.
     pub quantiles: [i64; 3],
@@ -96,54 +104,135 @@ pub fn windows(plan: &PathPlan, as_of_day: i32) -> Vec<Window> {
     windows
 }
 
-/// What is known on each path of a count: sums over a group's cells.
-pub fn moments(
-    sums: &SurvivalSums,
-    plan: &PathPlan,
-    modes: usize,
-    cells: &[u32],
-    mode: usize,
-    column: usize,
-) -> Vec<Moments> {
-    let scale = (1_u64 << GROUP_BITS) as f64;
-    (0..plan.paths)
-        .map(|path| {
-            let at = |cell: u32| ((cell as usize * modes + mode) * plan.columns() + column) * plan.paths + path;
-            let total = |of: &[u64]| cells.iter().map(|&cell| u128::from(of[at(cell)])).sum::<u128>() as f64 / scale;
-            Moments { mean: total(&sums.failures_q40), squares: total(&sums.squares_q40) }
-        })
-        .collect()
+/// What is counted, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Counting<'a> {
+    pub plan: &'a PathPlan,
+    pub modes: usize,
+    pub groups: &'a [Group],
+    /// The calendar's.
+    pub as_of_day: i32,
+    pub kind: CountKind,
+    pub delay: &'a ReportDelay,
 }
 
-/// The rows of all groups and modes, on the current rayon pool.
-pub fn rows(
-    sums: &SurvivalSums,
-    plan: &PathPlan,
-    modes: usize,
-    groups: &[Group],
-    as_of_day: i32,
-    parameters_drawn: bool,
-) -> Vec<CountForecast> {
-    let windows = windows(plan, as_of_day);
-    (0..groups.len() * modes)
-        .into_par_iter()
-        .flat_map_iter(|at| {
-            let (group, mode) = (at / modes, at % modes);
-            let windows = &windows;
-            windows.iter().map(move |&window| {
-                let moments = moments(sums, plan, modes, &groups[group].cells, mode, window.column);
-                let laws: Vec<CountLaw> = moments.iter().map(|&moments| CountLaw::of(moments)).collect();
-                CountForecast {
-                    group,
-                    mode,
-                    window,
-                    expected: mean(moments.iter().map(|one| one.mean)),
-                    quantiles: LEVELS.map(|level| quantile(&laws, level)),
-                    variance: Variance::of(&moments, parameters_drawn),
-                }
+/// A group's counts of one mode.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GroupCounts {
+    /// `[column]`: expected, of the parts of today.
+    pub first: Vec<f64>,
+    /// `[column * paths + path]`.
+    moments: Vec<Moments>,
+    /// Of them, failures of successors.
+    renewed: Vec<f64>,
+    /// `[column]`: the chances of the parts, rising; empty: moments say enough.
+    parts: Vec<Vec<f64>>,
+    paths: usize,
+}
+
+impl GroupCounts {
+    /// What is known on each path.
+    pub fn moments(&self, column: usize) -> &[Moments] {
+        &self.moments[column * self.paths..(column + 1) * self.paths]
+    }
+
+    /// The count's law on each path.
+    fn laws(&self, column: usize) -> Vec<CountLaw> {
+        let renewed = &self.renewed[column * self.paths..(column + 1) * self.paths];
+        let law = |(&moments, &renewed): (&Moments, &f64)| match self.parts[column].as_slice() {
+            [] => CountLaw::of(moments),
+            parts => of_parts(parts, moments.mean - renewed, renewed),
+        };
+        self.moments(column).iter().zip(renewed).map(law).collect()
+    }
+}
+
+impl Counting<'_> {
+    /// Sums over a group's cells.
+    pub fn counts(&self, sums: &FleetSums, group: usize, mode: usize) -> GroupCounts {
+        let (plan, columns) = (self.plan, self.plan.columns());
+        let cells = &self.groups[group].cells;
+        let place = |cell: u32| cell as usize * self.modes + mode;
+        let total = |of: &[u64]| -> Vec<f64> {
+            let places = columns * plan.paths;
+            let mut total = vec![0_u128; places];
+            for &cell in cells {
+                let of_cell = &of[place(cell) * places..][..places];
+                total.iter_mut().zip(of_cell).for_each(|(total, &sum)| *total += u128::from(sum));
+            }
+            total.into_iter().map(|sum| sum as f64 / (1_u64 << GROUP_BITS) as f64).collect()
+        };
+        let mut failures = total(&sums.survival.failures_q40);
+        let squares = total(&sums.survival.squares_q40);
+        if self.kind == CountKind::Reports {
+            failures = self.reported(&failures);
+        }
+        let mut expected = ExpectedRow::new(columns);
+        for row in cells.iter().filter_map(|&cell| sums.expected.get(place(cell))?.as_ref()) {
+            expected.add(row);
+        }
+        let mut counts = GroupCounts { paths: plan.paths, ..GroupCounts::default() };
+        for column in 0..columns {
+            let of = |counts: &[i128]| counts[column] as f64 / (1_u64 << PART_BITS) as f64;
+            let (first, standing) = (of(&expected.first_q48), of(&expected.standing_q48));
+            let renewed = of(&expected.renewed_q48);
+            let on_paths = column * plan.paths..(column + 1) * plan.paths;
+            let centre = mean(failures[on_paths.clone()].iter().copied());
+            for (failures, squares) in failures[on_paths.clone()].iter().zip(&squares[on_paths]) {
+                let against_mean = if centre > 0.0 { failures / centre } else { 1.0 };
+                let mean = standing + (first + renewed) * against_mean;
+                let squares = (squares + of(&expected.squares_q48)).clamp(0.0, mean);
+                counts.moments.push(Moments { mean, squares });
+                counts.renewed.push(renewed * against_mean);
+            }
+            counts.first.push(first + standing);
+            let mut parts: Vec<f64> = expected.parts.iter().flatten().map(|part| part[column]).collect();
+            // In whatever order they came.
+            parts.sort_unstable_by(f64::total_cmp);
+            let large = parts.last().is_some_and(|&largest| largest > LARGE_CHANCE);
+            counts.parts.push(if large { parts } else { Vec::new() });
+        }
+        counts
+    }
+
+    /// What is reported of a path's failures by column.
+    fn reported(&self, failures: &[f64]) -> Vec<f64> {
+        let plan = self.plan;
+        let mut reported = vec![0.0; failures.len()];
+        for path in 0..plan.paths {
+            let weekly: Vec<f64> = (0..plan.weeks).map(|week| failures[week * plan.paths + path]).collect();
+            let weekly = self.delay.reported(&weekly);
+            for (column, count) in by_column(&weekly, plan, &|at| sevenths(plan.marks[at])).into_iter().enumerate() {
+                reported[column * plan.paths + path] = count;
+            }
+        }
+        reported
+    }
+
+    /// The rows of all groups and modes, on the current rayon pool.
+    pub fn rows(&self, sums: &FleetSums, parameters_drawn: bool) -> Vec<CountForecast> {
+        let windows = windows(self.plan, self.as_of_day);
+        (0..self.groups.len() * self.modes)
+            .into_par_iter()
+            .flat_map_iter(|at| {
+                let (group, mode) = (at / self.modes, at % self.modes);
+                let counts = self.counts(sums, group, mode);
+                windows.iter().map(move |&window| {
+                    let moments = counts.moments(window.column);
+                    let laws = counts.laws(window.column);
+                    CountForecast {
+                        group,
+                        mode,
+                        window,
+                        expected_first: counts.first[window.column],
+                        expected: mean(moments.iter().map(|one| one.mean)),
+                        quantiles: LEVELS.map(|level| quantile(&laws, level)),
+                        variance: Variance::of(moments, parameters_drawn),
+                    }
+                })
             })
-        })
-        .collect()
+            .collect()
+    }
 }
 
 fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
@@ -191,15 +280,17 @@ pub fn batches<'r>(
     groups: &'r [Group],
     mode_ids: &'r [String],
     axis: WeekAxis,
+    kind: CountKind,
 ) -> impl Iterator<Item = Result<RecordBatch, WriteError>> + 'r {
     (0..rows.len().max(1)).step_by(BATCH_ROWS).map(move |from| {
         let rows = &rows[from..rows.len().min(from + BATCH_ROWS)];
         let mut columns = Columns::new();
         let keys = rows.iter().map(|row| (row.group, row.mode, row.window)).collect::<Vec<_>>();
         add_keys(&mut columns, &keys, groups, mode_ids, axis);
-        columns.add("counts", false, table::texts(rows.iter().map(|_| Some("failures"))));
+        columns.add("counts", false, table::texts(rows.iter().map(|_| Some(kind.name()))));
         let numbers =
             |of: &dyn Fn(&CountForecast) -> f64| Arc::new(Float64Array::from_iter_values(rows.iter().map(of)));
+        columns.add("expected_first", false, numbers(&|row| row.expected_first) as arrow::array::ArrayRef);
         columns.add("expected", false, numbers(&|row| row.expected) as arrow::array::ArrayRef);
         for (at, name) in ["p05", "p50", "p95"].into_iter().enumerate() {
             let counts = Int64Array::from_iter_values(rows.iter().map(|row| row.quantiles[at]));

@@ -5,8 +5,9 @@
 //! | the histories' vehicle column | Int64 or Utf8 | vehicle id |
 //! | failure_mode, component, position | Utf8 (position: null) | which part fails how |
 //! | as_of | Date32 (Int32 for integer periods) | the future begins after this day |
-//! | p_fail_30d, p_fail_60d, p_fail_90d | Float64, null beyond the horizon | chance to have failed by then, a mean over paths |
-//! | rul_p10_days, rul_p50_days, rul_p90_days | Float64, null beyond the horizon | days until that chance reaches 10, 50, 90 % |
+//! | p_failed | Float64 | chance to have failed already, unreported; 0 where delays of reports are not known |
+//! | p_fail_30d, p_fail_60d, p_fail_90d | Float64, null beyond the horizon | chance to fail from today to then, given no report so far; a mean over paths |
+//! | rul_p10_days, rul_p50_days, rul_p90_days | Float64, null beyond the horizon | days until the chance to have failed, already or since, reaches 10, 50, 90 % |
 //! | rul_p10_km, rul_p50_km, rul_p90_km | Float64, null | the same in kilometres, at the vehicle's mean of the last year |
 //! | beyond_horizon | Boolean | whether any of the three lies beyond the horizon |
 //! | flags | Utf8 | names of [`super::flags::Flag`]s joined by commas |
@@ -110,6 +111,8 @@ impl<'a> ForecastRows<'a> {
         columns.add("component", false, component);
         columns.add("position", true, table::texts(rows.iter().map(|(_, row, _)| part(*row).position.as_deref())));
         columns.add("as_of", false, table::days(self.axis, vec![Some(self.as_of_day); rows.len()]));
+        let already = numbers(&|(_, _, part)| Some(self.chance(part.failed_already_q48)));
+        columns.add("p_failed", false, already as arrow::array::ArrayRef);
         for (at, days) in FORECAST_DAYS.iter().enumerate() {
             let chance = numbers(&|(_, _, part)| part.failed_q48[at].map(|sum| self.chance(sum)));
             columns.add(&format!("p_fail_{days}d"), true, chance as arrow::array::ArrayRef);

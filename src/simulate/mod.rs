@@ -3,14 +3,18 @@
 //! The order of work: [`whole`] collects whole vehicles from a scan; [`profile`] sums what each used up in every
 //! calendar week ([`weeks`]) with the damage kernel; a first pass adds vehicles up to [`cohort`]s, from whose records
 //! [`paths`] draws futures; a second fills the gaps of each vehicle ([`future`], [`earlier_use`]) and has the survival kernel follow
-//! every part along every path ([`survive`]). [`forecast`] makes the rows of the parts, [`fleet_forecast`] counts of
+//! every part along every path ([`survive`]). [`settle`] makes of a part's chances what a forecast says: it may have
+//! failed unreported ([`report_delay`]), competes or retires ([`retirement`]), and its successors fail too
+//! ([`course`]); [`expected`] adds that up by group. [`forecast`] makes the rows of the parts, [`fleet_forecast`] counts of
 //! groups by [`count_law`], [`alerts`] the list of whom to warn. [`scenario`] changes the future and nothing else.
 
 pub mod alerts;
 pub mod cohort;
 pub mod count_law;
+pub mod course;
 pub mod earlier_use;
 pub mod error;
+pub mod expected;
 pub mod flags;
 pub mod fleet_forecast;
 pub mod forecast;
@@ -18,7 +22,10 @@ pub mod future;
 pub mod parameters;
 pub mod paths;
 pub mod profile;
+pub mod report_delay;
+pub mod retirement;
 pub mod scenario;
+pub mod settle;
 pub mod survive;
 pub mod table;
 pub mod weeks;

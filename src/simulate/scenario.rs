@@ -13,10 +13,10 @@ use arrow::array::{Float64Array, RecordBatch};
 use rayon::prelude::*;
 
 use super::error::SimulateError;
-use super::fleet_forecast::{Group, Window, add_keys, moments, windows};
+use super::expected::FleetSums;
+use super::fleet_forecast::{Counting, Group, Window, add_keys, windows};
 use super::table::Columns;
 use super::weeks::WeekAxis;
-use crate::backend::survival::{PathPlan, SurvivalSums};
 use crate::fleet::writer::WriteError;
 use crate::model::channel::{Channel, Schema};
 use crate::model::compiled::CompiledModel;
@@ -69,24 +69,19 @@ pub struct Difference {
 }
 
 /// The differences of all groups, modes and windows, on the current rayon pool.
-pub fn differences(
-    (base, changed): (&SurvivalSums, &SurvivalSums),
-    plan: &PathPlan,
-    modes: usize,
-    groups: &[Group],
-    as_of_day: i32,
-) -> Vec<Difference> {
-    let windows = windows(plan, as_of_day);
-    let paths = plan.paths.max(1);
-    (0..groups.len() * modes)
+pub fn differences((base, changed): (&FleetSums, &FleetSums), counting: &Counting) -> Vec<Difference> {
+    let windows = windows(counting.plan, counting.as_of_day);
+    let (paths, modes) = (counting.plan.paths.max(1), counting.modes);
+    (0..counting.groups.len() * modes)
         .into_par_iter()
         .flat_map_iter(|at| {
             let (group, mode) = (at / modes, at % modes);
             let windows = &windows;
+            let of = |sums| counting.counts(sums, group, mode);
+            let (base, changed) = (of(base), of(changed));
             windows.iter().map(move |&window| {
-                let of = |sums| moments(sums, plan, modes, &groups[group].cells, mode, window.column);
-                let (base, changed) = (of(base), of(changed));
-                let mut by_path: Vec<f64> = base.iter().zip(&changed).map(|(a, b)| b.mean - a.mean).collect();
+                let (base, changed) = (base.moments(window.column), changed.moments(window.column));
+                let mut by_path: Vec<f64> = base.iter().zip(changed).map(|(a, b)| b.mean - a.mean).collect();
                 by_path.sort_unstable_by(f64::total_cmp);
                 let bound = |share: f64| {
                     let place = (share * (paths - 1) as f64 + 0.5) as usize;
@@ -95,8 +90,8 @@ pub fn differences(
                 let mean = |of: &[super::count_law::Moments]| of.iter().map(|one| one.mean).sum::<f64>() / paths as f64;
                 Difference {
                     key: (group, mode, window),
-                    expected: mean(&base),
-                    expected_scenario: mean(&changed),
+                    expected: mean(base),
+                    expected_scenario: mean(changed),
                     bounds: [bound(0.05), bound(0.95)],
                 }
             })

@@ -9,13 +9,16 @@
 use std::sync::{Mutex, PoisonError, RwLock};
 
 use super::cohort::Cohorts;
+use super::course::{CourseLaw, Courses};
 use super::earlier_use::RenewalDensity;
+use super::expected::{CountKind, ExpectedSums, FleetSums};
 use super::flags::{Flag, Flags, STALE_DAYS};
 use super::future::{Coverage, fill};
 use super::profile::{BatchSlots, Calendar, Kernel, OpenDamage, Profiles};
+use super::settle::{MeanUse, Pushed, PushedMode, RowSet, Settled};
 use super::weeks::DAYS_PER_WEEK;
 use crate::backend::BackendError;
-use crate::backend::survival::{PART_BITS, PathPlan, SurvivalBackend, SurvivalBatch, SurvivalSums, pack_increments};
+use crate::backend::survival::{PART_BITS, PathPlan, SurvivalBackend, SurvivalBatch, pack_increments};
 use crate::fleet::chunk::Chunk;
 use crate::fleet::vehicles::Vehicles;
 use crate::model::compiled::CompiledModel;
@@ -47,6 +50,13 @@ pub struct World<'a> {
     pub season_missing: Vec<bool>,
     /// Of each mode.
     pub renewals: Vec<RenewalDensity>,
+    /// Of each mode.
+    pub laws: Vec<CourseLaw>,
+    pub courses: Courses,
+    pub ahead: MeanUse,
+    /// The rows of a vehicle, those that compete together.
+    pub sets: Vec<RowSet>,
+    pub count: CountKind,
     /// Whole weeks on record in the fleet.
     pub weeks_on_record: usize,
 }
@@ -58,16 +68,21 @@ pub struct Side<'a> {
     pub means_q48: Vec<u64>,
     pub open: &'a (dyn Fn() -> Result<Box<dyn SurvivalBackend>, BackendError> + Sync),
     pub backend: RwLock<Box<dyn SurvivalBackend>>,
+    /// One a group cell and mode.
+    pub expected: ExpectedSums,
 }
 
 /// What is known of one part's future.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PartForecast {
-    /// Summed over paths, by [`FORECAST_DAYS`].
+    /// The chance to have failed already, unreported; times the paths, as all that follow.
+    pub failed_already_q48: u64,
+    /// To fail from today on, summed over paths, by [`FORECAST_DAYS`].
     pub failed_q48: [Option<u64>; 3],
-    /// By [`LIFE_LEVELS`], in tenths of a day from today; [`BEYOND`] the horizon.
+    /// By [`LIFE_LEVELS`], in tenths of a day from today until the chance to have failed, already or since, reaches
+    /// the level; [`BEYOND`] the horizon.
     pub life_left_tenths: [u32; 3],
-    /// Chance within the mode's alert horizon, and when it reaches the alert's level.
+    /// Chance to have failed by the mode's alert horizon, already or since, and when it reaches the alert's level.
     pub alert_q48: Option<u64>,
     pub alert_tenths: u32,
     pub flags: Flags,
@@ -87,7 +102,7 @@ pub struct VehicleForecast {
 pub struct Forecasts {
     pub vehicles: Vec<VehicleForecast>,
     pub parts: Vec<PartForecast>,
-    /// Vehicles that left service and have no future.
+    /// Vehicles that left service, or are not sold yet, and have no future.
     pub retired: u64,
 }
 
@@ -104,6 +119,7 @@ impl Side<'_> {
     /// Forgets the sums.
     pub fn restart(&self) -> Result<(), BackendError> {
         *self.backend.write().unwrap_or_else(PoisonError::into_inner) = (self.open)()?;
+        self.expected.restart();
         Ok(())
     }
 
@@ -113,8 +129,9 @@ impl Side<'_> {
     }
 
     /// Hands out the sums.
-    pub fn finish(self) -> Result<SurvivalSums, BackendError> {
-        self.backend.into_inner().unwrap_or_else(PoisonError::into_inner).finish()
+    pub fn finish(self) -> Result<FleetSums, BackendError> {
+        let survival = self.backend.into_inner().unwrap_or_else(PoisonError::into_inner).finish()?;
+        Ok(FleetSums { survival, expected: self.expected.finish() })
     }
 }
 
@@ -137,22 +154,31 @@ impl Survivor<'_> {
 
     fn follow(&self, batch: &BatchSlots, chunk: &Chunk) -> Result<(), BackendError> {
         let world = &self.world;
-        let retired = |vehicle: u32| {
-            let end = world.vehicles.end_day.get(vehicle as usize).copied().flatten();
-            end.is_some_and(|day| world.calendar.axis.calendar_day(day) <= world.calendar.as_of_day)
+        let out_of_service = |vehicle: u32| {
+            let day = |of: &[Option<i32>]| {
+                of.get(vehicle as usize).copied().flatten().map(|day| world.calendar.axis.calendar_day(day))
+            };
+            let today = world.calendar.as_of_day;
+            let not_sold = || day(&world.vehicles.sale_day).is_some_and(|sold| sold > today);
+            day(&world.vehicles.end_day).is_some_and(|end| end <= today) || not_sold()
         };
-        let alive: Vec<usize> = (0..batch.vehicles.len()).filter(|&at| !retired(batch.vehicles[at].vehicle)).collect();
+        let alive: Vec<usize> =
+            (0..batch.vehicles.len()).filter(|&at| !out_of_service(batch.vehicles[at].vehicle)).collect();
         let mut own = Forecasts { retired: (batch.vehicles.len() - alive.len()) as u64, ..Forecasts::default() };
         // Clocks are the past's, so they come from the model as it is.
         let Some(first) = self.sides.first() else { return Ok(()) };
         let past = batch.sum(chunk, &first.kernel, &world.calendar, self.open_damage)?;
+        let mut unreported = None;
         for (number, side) in self.sides.iter().enumerate() {
             let changed = match number {
                 0 => None,
                 _ => Some(batch.sum(chunk, &side.kernel, &world.calendar, self.open_damage)?),
             };
             let futures = Futures::new(batch, changed.as_ref().unwrap_or(&past), &alive, side, world);
-            let rows = futures.parts(batch, &past, &alive, first, side, world)?;
+            let (mut rows, pushed) = futures.parts(batch, &past, &alive, first, side, world)?;
+            let settled = Settled { world, model: side.kernel.model, increments_q48: &futures.increments_q48 };
+            let unreported = unreported.get_or_insert_with(|| settled.unreported(&pushed));
+            settled.settle(&pushed, unreported, &mut rows, &side.expected);
             if number == 0 {
                 own.parts = rows;
             }
@@ -211,13 +237,14 @@ impl Futures {
         first: &Side,
         side: &Side,
         world: &World,
-    ) -> Result<Vec<PartForecast>, BackendError> {
+    ) -> Result<(Vec<PartForecast>, Pushed), BackendError> {
         let model = side.kernel.model;
         let (weeks, columns) = (world.calendar.weeks, world.plan.columns());
         let templates = &world.parts.rows;
         let zones: Vec<u32> =
             alive.iter().map(|&at| zone_of(side.kernel.cohorts, batch.vehicles[at].vehicle)).collect();
         let empty = PartForecast {
+            failed_already_q48: 0,
             failed_q48: [None; 3],
             life_left_tenths: [BEYOND; 3],
             alert_q48: None,
@@ -225,6 +252,11 @@ impl Futures {
             flags: Flags::default(),
         };
         let mut rows = vec![empty; alive.len() * templates.len()];
+        let cell = |&at: &usize| {
+            let vehicle = batch.vehicles[at].vehicle;
+            world.cell_of.get(vehicle as usize).copied().unwrap_or(world.unlisted_cell)
+        };
+        let mut pushed = Pushed { cells: alive.iter().map(cell).collect(), zones, modes: Vec::new() };
         for (mode, law) in model.modes.iter().enumerate() {
             let own: Vec<usize> = (0..templates.len()).filter(|&row| templates[row].mode == mode).collect();
             let mechanisms = law.mechanisms.len();
@@ -242,11 +274,10 @@ impl Futures {
             let mut clocks = Vec::with_capacity(parts * mechanisms);
             for (place, &at) in alive.iter().enumerate() {
                 let vehicle = batch.vehicles[at].vehicle;
-                let cell = world.cell_of.get(vehicle as usize).copied().unwrap_or(world.unlisted_cell);
                 for &row in &own {
-                    group.push(cell);
+                    group.push(pushed.cells[place]);
                     profile.push(place as u32);
-                    let mut flags = self.flags(place, batch, at, &zones, world);
+                    let mut flags = self.flags(place, batch, at, &pushed.zones, world);
                     let uses = law.mechanisms.clone().map(|mechanism| {
                         part_use(batch, past, at, mechanism, &templates[row], first, world, &mut flags)
                     });
@@ -266,17 +297,14 @@ impl Futures {
                 group: &group,
                 profile: &profile,
                 clocks_q48: &clocks,
-                zone: &zones,
+                zone: &pushed.zones,
                 increments: &packed,
                 shifts: &shifts,
             };
             side.backend.read().unwrap_or_else(PoisonError::into_inner).push(&batch, &mut failed)?;
-            for (part, failed) in failed.chunks(columns.max(1)).enumerate() {
-                let row = &mut rows[part / own.len() * templates.len() + own[part % own.len()]];
-                row.fill_in(failed, world, world.alerts[mode]);
-            }
+            pushed.modes.push(PushedMode { rows: own, clocks_q48: clocks, failed_q48: failed });
         }
-        Ok(rows)
+        Ok((rows, pushed))
     }
 
     fn flags(&self, place: usize, batch: &BatchSlots, at: usize, zones: &[u32], world: &World) -> Flags {
@@ -366,18 +394,19 @@ fn part_use(
 }
 
 impl PartForecast {
-    /// From the chances of the columns, summed over paths.
-    fn fill_in(&mut self, failed_q48: &[u64], world: &World, alert: Option<(usize, f64)>) {
+    /// From the chances of the columns from today on, and the chance to have failed already, summed over paths.
+    pub fn fill_in(&mut self, failed_q48: &[u64], already_q48: u64, world: &World, alert: Option<(usize, f64)>) {
         let weeks = &failed_q48[..world.plan.weeks];
         let paths = world.plan.paths as u64;
         let reaches = |level: f64| {
             let level = (level * paths as f64 * (1_u64 << PART_BITS) as f64) as u64;
-            tenths_until(weeks, level)
+            tenths_until(weeks, level.saturating_sub(already_q48))
         };
+        self.failed_already_q48 = already_q48;
         self.failed_q48 = world.forecast_columns.map(|column| column.map(|column| failed_q48[column]));
         self.life_left_tenths = LIFE_LEVELS.map(reaches);
         if let Some((column, level)) = alert {
-            self.alert_q48 = Some(failed_q48[column]);
+            self.alert_q48 = Some(failed_q48[column].saturating_add(already_q48));
             self.alert_tenths = reaches(level);
         }
     }

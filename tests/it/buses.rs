@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type};
 use fleetwear::backend::Choice;
-use fleetwear::engine::{ScorePlan, ScoreReport, score};
+use fleetwear::engine::{ScorePlan, ScoreReport, SimulatePlan, score, simulate};
 use fleetwear::run::Control;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -159,4 +159,92 @@ fn a_first_month_without_miles_is_counted_and_flagged() {
             .flat_map(|batch| text(batch, "bus_id"))
             .collect();
     assert_eq!(starts, replaced.len());
+}
+
+/// Days since 1970-01-01 of 1983-05-31.
+const LAST_KNOWN_DAY: i32 = 4_898;
+
+/// One count of all buses from 1983-06-01 on.
+#[derive(Debug)]
+struct Count {
+    days: i32,
+    first: f64,
+    expected: f64,
+    ends: (i64, i64),
+    came: i64,
+}
+
+/// Replacements to expect of the buses in service at the end of May 1983, under a life law, with those that came.
+fn counts_from_june_1983(data: &Path, shape: &str, life_miles: &str) -> Vec<Count> {
+    let examples = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/datasets/examples/buses"));
+    let folder = tempfile::tempdir().unwrap();
+    let shipped = std::fs::read_to_string(examples.join("engine.toml")).unwrap();
+    let changed = shipped
+        .replace("weibull_shape = 3.95", &format!("weibull_shape = {shape}"))
+        .replace("characteristic_life = 245900", &format!("characteristic_life = {life_miles}"));
+    let model = folder.path().join("engine.toml");
+    std::fs::write(&model, changed).unwrap();
+    let mut plan = SimulatePlan::new(examples, model.to_string_lossy(), folder.path().join("out"));
+    (plan.backend, plan.threads, plan.as_of_day) = (Choice::Cpu, 2, Some(LAST_KNOWN_DAY));
+    (plan.paths, plan.horizon_weeks) = (256, 104);
+    let report = simulate(&plan, &Control::silent()).unwrap();
+    assert!(report.manifest.details["report_delay_mean_days"].is_null(), "no report is on record");
+    let mut came: Vec<i32> = Vec::new();
+    for batch in read(&data.join("events.parquet")) {
+        came.extend(days(&batch, "date").into_iter().flatten().filter(|&day| day > LAST_KNOWN_DAY));
+    }
+    let mut counts = Vec::new();
+    for batch in read_all(&plan.out.join("fleet_forecast")) {
+        let [by, window] = ["group_by", "window"].map(|column| text(&batch, column));
+        let [first, expected] = ["expected_first", "expected"]
+            .map(|column| batch.column_by_name(column).unwrap().as_primitive::<Float64Type>().clone());
+        let [low, high] = ["p05", "p95"].map(|column| integers(&batch, column));
+        let (to, mut sums) = (days(&batch, "to_day"), (0.0, 0.0));
+        for row in 0..batch.num_rows() {
+            let day = to[row].unwrap();
+            if by[row] != "fleet" {
+                continue;
+            }
+            if window[row] == "to_date" {
+                counts.push(Count {
+                    days: day - LAST_KNOWN_DAY,
+                    first: first.value(row),
+                    expected: expected.value(row),
+                    ends: (low[row], high[row]),
+                    came: came.iter().filter(|&&one| one <= day).count() as i64,
+                });
+            } else {
+                sums = (sums.0 + first.value(row), sums.1 + expected.value(row));
+            }
+        }
+        // Two years: weeks added up, without an interval.
+        let last = LAST_KNOWN_DAY + 7 * 104;
+        let came = came.iter().filter(|&&one| one <= last).count() as i64;
+        counts.push(Count { days: 7 * 104, first: sums.0, expected: sums.1, ends: (0, i64::MAX), came });
+    }
+    counts
+}
+
+fn read_all(folder: &Path) -> Vec<RecordBatch> {
+    std::fs::read_dir(folder).unwrap().flat_map(|part| read(&part.unwrap().path())).collect()
+}
+
+#[test]
+fn replacements_from_june_1983_on() {
+    let Some(data) = data("buses::replacements_from_june_1983_on") else { return };
+    // Fitted over the whole record, as shipped; and by the same likelihood over what was known in May 1983: 31
+    // replacements in 129 lives.
+    for (law, shape, life_miles) in [("whole record", "3.95", "245900"), ("known in May 1983", "4.38", "225000")] {
+        for count in counts_from_june_1983(&data, shape, life_miles) {
+            println!("{law}: {count:?}");
+            let holds = (count.ends.0..=count.ends.1).contains(&count.came);
+            // Seven engines were replaced in the year from June 1983, far fewer than before at the same mileage: the
+            // law of the years before promises 11 to 22. It misses, and only the later law knows.
+            let misses = law == "known in May 1983" && count.days == 365;
+            assert_eq!(holds, !misses, "{law}: {count:?}");
+            assert!(count.expected >= count.first && count.expected < 1.01 * count.first, "hardly any fails twice");
+            let twice = law == "whole record" && count.days == 728;
+            assert!(!twice || (count.expected - count.came as f64).abs() < 4.5, "{count:?}");
+        }
+    }
 }

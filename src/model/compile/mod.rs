@@ -73,6 +73,7 @@ pub fn compile(model: &Model, schema: &Schema) -> Result<CompiledModel, ModelErr
             weibull_shape: mode.weibull_shape,
             mechanisms: first..next,
             alert: mode.alert,
+            competes: mode.competes,
         }
     });
     Ok(CompiledModel {

@@ -65,7 +65,7 @@ impl Model {
 }
 
 fn failure_mode(mut section: Section) -> Result<FailureMode, ModelError> {
-    section.only(&["id", "component", "positions", "weibull_shape", "alert", "mechanism", "source"])?;
+    section.only(&["id", "component", "positions", "weibull_shape", "alert", "competes", "mechanism", "source"])?;
     let id = identifier(&section, "id")?;
     section.rename(format!("failure_mode.{id}"));
     let positions = section.texts("positions")?;
@@ -86,6 +86,7 @@ fn failure_mode(mut section: Section) -> Result<FailureMode, ModelError> {
         positions: positions.into_iter().map(str::to_owned).collect(),
         weibull_shape: section.required_positive("weibull_shape", "add weibull_shape, e.g. 1.4 (1 = random)")?,
         alert: section.section("alert")?.map(alert).transpose()?,
+        competes: section.boolean("competes")?.unwrap_or(false),
         source: source(&section)?,
         places: section.places(),
         mechanisms,

@@ -2,6 +2,7 @@
 
 use fleetwear::engine::{EngineError, SimulatePlan, simulate};
 use fleetwear::run::Control;
+use fleetwear::simulate::expected::CountKind;
 
 use super::{DAYS, assert_defined, simulated, steady_fleet, table, texts};
 use crate::small_fleet::{FIRST_DAY, Layout, SmallFleet};
@@ -108,6 +109,12 @@ fn unknown_names_are_refused_with_the_nearest() {
     assert!(error.contains("scenario.toml:2") && error.contains("did you mean \"temp_c\"?"), "{error}");
     let error = scenario("[[remove]]\ninteraction = \"cold_humd\"\n");
     assert!(error.contains("did you mean \"cold_humid\"?"), "{error}");
+}
+
+#[test]
+fn reports_are_not_counted_where_none_is_dated() {
+    let error = refused(|plan| plan.count = CountKind::Reports).to_string();
+    assert!(error.starts_with("--count reports: fewer than 30 failures") && error.contains("reported_on"), "{error}");
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! The simulation from files to tables: against an oracle, by every way of computing, and on poor data.
 
 mod bad_input;
+mod calibration;
+mod course;
+mod net;
 mod oracle;
 mod ways;
 
@@ -141,7 +144,10 @@ fn counts_add_up_to_the_parts_chances_and_shares_to_one() {
             let rows = table(out, "fleet_forecast");
             let (by, mode) = (texts(&rows, "group_by"), texts(&rows, "failure_mode"));
             let window = texts(&rows, "window");
-            let (expected, share) = (numbers(&rows, "expected"), ["weather", "parameters", "chance"]);
+            let (expected, share) = (numbers(&rows, "expected_first"), ["weather", "parameters", "chance"]);
+            let with_successors = numbers(&rows, "expected");
+            assert!(with_successors.iter().zip(&expected).all(|(all, first)| all.unwrap() > first.unwrap() - 1e-12));
+            assert!(with_successors.iter().flatten().sum::<f64>() > 1.001 * expected.iter().flatten().sum::<f64>());
             let shares = share.map(|name| numbers(&rows, &format!("share_{name}")));
             for wanted in ["pads", "noise"] {
                 let of_parts: f64 = (0..modes.len())

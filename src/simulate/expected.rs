@@ -1,0 +1,219 @@
+//! Expected counts of groups on the mean path: what the parts' courses add up to.
+//!
+//! The survival kernel's sums say how the first failures of a group spread over paths. These sums say what a count has
+//! beyond them: failures of successors, parts that may have failed already, reports that lag behind. Both are joined in
+//! [`super::fleet_forecast`]. Sums are integers, so neither order nor threads show.
+//!
+//! Units: counts and squares in 2^-48.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::count_law::EXACT_PARTS;
+use super::course::{Course, Courses};
+use super::weeks::DAYS_PER_WEEK;
+use crate::backend::survival::{Mark, PART_BITS, PathPlan, SurvivalSums};
+
+/// What `fleet_forecast` counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum CountKind {
+    /// By the day on which a part fails, whenever that is reported.
+    #[default]
+    Failures,
+    /// By the day on which a failure is reported.
+    Reports,
+}
+
+impl CountKind {
+    /// As outputs name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Failures => "failures",
+            Self::Reports => "reports",
+        }
+    }
+}
+
+/// The sums of one group cell's parts of one mode, one a column of the plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExpectedRow {
+    /// The parts of today.
+    pub first_q48: Vec<i128>,
+    /// Their successors.
+    pub renewed_q48: Vec<i128>,
+    /// Reports of what has failed already: no path moves them.
+    pub standing_q48: Vec<i128>,
+    /// Σ (m² − E[N (N − 1)] − p²) with a part's expected count m and first chance p: what the sum of squares has beyond
+    /// the kernel's.
+    pub squares_q48: Vec<i128>,
+    /// Of each part its expected count by column, without successors; `None`: more than [`EXACT_PARTS`].
+    pub parts: Option<Vec<Vec<f64>>>,
+}
+
+/// Sums of all cells and modes while parts are added.
+#[derive(Debug)]
+pub struct ExpectedSums {
+    columns: usize,
+    /// `[cell * modes + mode]`; `None`: no part.
+    rows: Vec<Mutex<Option<ExpectedRow>>>,
+}
+
+/// What a side of a simulation has summed up.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FleetSums {
+    pub survival: SurvivalSums,
+    /// `[cell * modes + mode]`.
+    pub expected: Vec<Option<ExpectedRow>>,
+}
+
+impl ExpectedRow {
+    pub fn new(columns: usize) -> Self {
+        let zero = || vec![0; columns];
+        Self {
+            first_q48: zero(),
+            renewed_q48: zero(),
+            standing_q48: zero(),
+            squares_q48: zero(),
+            parts: Some(Vec::new()),
+        }
+    }
+
+    /// Adds another's counts.
+    pub fn add(&mut self, other: &Self) {
+        for (to, from) in [
+            (&mut self.first_q48, &other.first_q48),
+            (&mut self.renewed_q48, &other.renewed_q48),
+            (&mut self.standing_q48, &other.standing_q48),
+            (&mut self.squares_q48, &other.squares_q48),
+        ] {
+            to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
+        }
+        self.add_parts(other.parts.clone());
+    }
+
+    fn add_parts(&mut self, more: Option<Vec<Vec<f64>>>) {
+        let both = self.parts.take().zip(more);
+        let few = both.filter(|(parts, more)| parts.len() + more.len() <= EXACT_PARTS);
+        self.parts = few.map(|(mut parts, mut more)| {
+            parts.append(&mut more);
+            parts
+        });
+    }
+}
+
+impl ExpectedSums {
+    pub fn new(places: usize, columns: usize) -> Self {
+        Self { columns, rows: (0..places).map(|_| Mutex::new(None)).collect() }
+    }
+
+    /// Adds a part's counts to a cell and mode.
+    pub fn add(&self, place: usize, counts: &PartCounts) {
+        let Some(row) = self.rows.get(place) else { return };
+        let mut row = row.lock().unwrap_or_else(PoisonError::into_inner);
+        let row = row.get_or_insert_with(|| ExpectedRow::new(self.columns));
+        for (to, from) in [
+            (&mut row.first_q48, &counts.first),
+            (&mut row.renewed_q48, &counts.renewed),
+            (&mut row.standing_q48, &counts.standing),
+            (&mut row.squares_q48, &counts.squares),
+        ] {
+            to.iter_mut().zip(from).for_each(|(to, from)| *to += fixed(*from));
+        }
+        if row.parts.is_some() {
+            let standing = counts.standing.iter().copied().chain(std::iter::repeat(0.0));
+            let part = counts.first.iter().zip(standing).map(|(first, standing)| first + standing);
+            row.add_parts(Some(vec![part.collect()]));
+        }
+    }
+
+    /// Forgets the sums.
+    pub fn restart(&self) {
+        self.rows.iter().for_each(|row| *row.lock().unwrap_or_else(PoisonError::into_inner) = None);
+    }
+
+    pub fn finish(self) -> Vec<Option<ExpectedRow>> {
+        self.rows.into_iter().map(|row| row.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
+    }
+}
+
+fn fixed(count: f64) -> i128 {
+    libm::rint(count * (1_u64 << PART_BITS) as f64) as i128
+}
+
+/// A part's counts by column of the plan; empty: zero everywhere.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PartCounts {
+    pub first: Vec<f64>,
+    pub renewed: Vec<f64>,
+    pub standing: Vec<f64>,
+    pub squares: Vec<f64>,
+}
+
+impl PartCounts {
+    /// From a part's course. `chances` are the kernel's, by column, cumulative from today.
+    pub fn new(course: &Course, chances: &[f64], plan: &PathPlan, courses: &Courses, kind: CountKind) -> Self {
+        let by_days = |at: usize| sevenths(plan.marks[at]);
+        let by_chances = |at: usize| share_at_mark(chances, plan, at);
+        let counts = |weekly: &[f64]| match (weekly, kind) {
+            ([], _) => Vec::new(),
+            (weekly, CountKind::Failures) => by_column(weekly, plan, &by_days),
+            (weekly, CountKind::Reports) => by_column(&courses.delay().reported(weekly), plan, &by_days),
+        };
+        let (first, standing) = match kind {
+            CountKind::Failures => (by_column(&course.first, plan, &by_chances), Vec::new()),
+            CountKind::Reports => (counts(&course.first), by_column(&course.standing, plan, &by_days)),
+        };
+        let (renewed, pairs) = (counts(&course.renewed), counts(&course.pairs));
+        let at = |of: &[f64], column: usize| of.get(column).copied().unwrap_or(0.0);
+        let squares = (0..plan.columns()).map(|column| {
+            let count = at(&first, column) + at(&renewed, column) + at(&standing, column);
+            let week = column < plan.weeks;
+            let before = if week && column > 0 { chances[column - 1] } else { 0.0 };
+            let chance = chances[column] - before;
+            // Nothing fails twice in a week.
+            let pairs = if week { 0.0 } else { at(&pairs, column) };
+            count * count - 2.0 * pairs - chance * chance
+        });
+        Self { squares: squares.collect(), first, renewed, standing }
+    }
+}
+
+/// The chance of a course's part of today to have failed since, cumulative, by column of the plan.
+pub fn failed_since(course: &Course, chances: &[f64], plan: &PathPlan) -> Vec<f64> {
+    let mut columns = by_column(&course.first, plan, &|at| share_at_mark(chances, plan, at));
+    let mut sum = 0.0;
+    for week in &mut columns[..plan.weeks] {
+        sum += *week;
+        *week = sum;
+    }
+    columns
+}
+
+/// The share of a mark's week that the chances put before the mark.
+fn share_at_mark(chances: &[f64], plan: &PathPlan, at: usize) -> f64 {
+    let week = plan.marks[at].week as usize;
+    let before = if week > 0 { chances[week - 1] } else { 0.0 };
+    match chances[..plan.weeks].get(week) {
+        Some(after) if *after > before => (chances[plan.weeks + at] - before) / (after - before),
+        _ => 0.0,
+    }
+}
+
+/// The part of a mark's week that lies before it.
+pub fn sevenths(mark: Mark) -> f64 {
+    f64::from(mark.sevenths) / f64::from(DAYS_PER_WEEK)
+}
+
+/// Weeks, then from today to each mark.
+pub fn by_column(weekly: &[f64], plan: &PathPlan, share: &dyn Fn(usize) -> f64) -> Vec<f64> {
+    let mut columns = weekly.to_vec();
+    if weekly.is_empty() {
+        return columns;
+    }
+    for (at, mark) in plan.marks.iter().enumerate() {
+        let week = mark.week as usize;
+        let whole: f64 = weekly[..week].iter().sum();
+        let rest = if mark.sevenths > 0 { weekly.get(week).map_or(0.0, |next| next * share(at)) } else { 0.0 };
+        columns.push(whole + rest);
+    }
+    columns
+}

@@ -1,0 +1,378 @@
+//! Whether chances and counts come true: synthetic fleets are simulated from two years of records, and what they then
+//! did is looked up in their truth. Full size is run by name (`--ignored`) and prints its figures; a small fleet is
+//! held to the same checks in every run.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::Date32Type;
+use fleetwear::backend::Choice;
+use fleetwear::engine::{SimulatePlan, simulate};
+use fleetwear::model::shipped::SHIPPED;
+use fleetwear::run::Control;
+use fleetwear::simulate::count_law::{CountLaw, Moments, quantile};
+use fleetwear::simulate::expected::CountKind;
+use fleetwear::synth::{SynthPlan, generate};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::{counts, numbers, table, texts};
+
+/// A part that the weather wears out within two years or so: what hits one hits all of its zone.
+const WEATHER_MODEL: &str = r#"
+[model]
+name = "weather"
+version = "1"
+
+[[failure_mode]]
+id = "seal"
+component = "door_seal"
+weibull_shape = 1.5
+competes = true
+  [[failure_mode.mechanism]]
+  id = "cold"
+  exposure = "days"
+  characteristic_life = 450
+  terms = [{ channel = "ambient_temp_c", curve = "exponential", coefficient = -0.06, reference = 5.0 }]
+  interactions = [{ id = "cold_humid", when = { ambient_temp_c = "< 5", humidity_pct = "> 80" }, ratio = 4.0 }]
+"#;
+
+/// What is known of a fleet's parts after the day on which they were simulated.
+struct Fleet {
+    folder: tempfile::TempDir,
+    as_of_day: i32,
+}
+
+struct Size {
+    vehicles: u32,
+    zones: &'static [&'static str],
+    past_days: i32,
+    future_weeks: usize,
+}
+
+impl Fleet {
+    fn new(size: &Size, model: &str, seed: u64) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("laws.toml");
+        std::fs::write(&path, model).unwrap();
+        let days = size.past_days as u32 + 7 * size.future_weeks as u32;
+        let plan = SynthPlan {
+            zones: size.zones.iter().map(|zone| ((*zone).to_owned(), 1.0)).collect(),
+            model: path.to_string_lossy().into_owned(),
+            ..SynthPlan::new(size.vehicles, days, seed)
+        };
+        generate(&plan, &folder.path().join("fleet"), &Control::silent()).unwrap();
+        Self { folder, as_of_day: plan.start_day + size.past_days - 1 }
+    }
+
+    fn data(&self) -> std::path::PathBuf {
+        self.folder.path().join("fleet")
+    }
+
+    fn simulated(&self, paths: usize, weeks: usize, count: CountKind) -> std::path::PathBuf {
+        let out = self.folder.path().join(format!("futures-{}", count.name()));
+        let model = self.folder.path().join("laws.toml").to_string_lossy().into_owned();
+        let mut plan = SimulatePlan::new(self.data(), model, out.clone());
+        (plan.backend, plan.paths, plan.horizon_weeks, plan.count) = (Choice::Cpu, paths, weeks, count);
+        (plan.as_of_day, plan.hash_inputs) = (Some(self.as_of_day), false);
+        plan.groups = Some(vec!["climate_zone".into()]);
+        let report = simulate(&plan, &Control::silent()).unwrap();
+        println!("  {} vehicles, {} rows, {:.1} s", report.vehicles, report.account.rows_in, report.seconds);
+        out
+    }
+
+    /// All lives of all parts.
+    fn lives(&self) -> Vec<Life> {
+        let mut lives = Vec::new();
+        for batch in read(&self.data().join("truth/lives.parquet")) {
+            let [vin, mode, position] = ["vin", "failure_mode", "position"].map(|name| strings(&batch, name));
+            let [started, failed, reported, replaced] =
+                ["started_on", "failed_on", "reported_on", "replaced_on"].map(|name| dates(&batch, name));
+            for row in 0..batch.num_rows() {
+                let key = (vin[row].clone().unwrap(), mode[row].clone().unwrap(), position[row].clone());
+                let [started, failed, reported, replaced] = [started[row], failed[row], reported[row], replaced[row]];
+                lives.push(Life { key, started: started.unwrap(), failed, reported, replaced });
+            }
+        }
+        lives
+    }
+
+    /// Climate zones of the vehicles sold by the as-of day.
+    fn zones(&self) -> BTreeMap<String, String> {
+        let mut zones = BTreeMap::new();
+        for batch in read(&self.data().join("vehicles.parquet")) {
+            let [vin, zone] = ["vin", "climate_zone"].map(|name| strings(&batch, name));
+            for (row, sold) in dates(&batch, "sale_date").into_iter().enumerate() {
+                if sold.unwrap() <= self.as_of_day {
+                    zones.insert(vin[row].clone().unwrap(), zone[row].clone().unwrap());
+                }
+            }
+        }
+        zones
+    }
+}
+
+type Key = (String, String, Option<String>);
+
+struct Life {
+    key: Key,
+    started: i32,
+    failed: Option<i32>,
+    reported: Option<i32>,
+    replaced: Option<i32>,
+}
+
+fn read(path: &Path) -> Vec<RecordBatch> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(path).unwrap()).unwrap();
+    reader.build().unwrap().map(Result::unwrap).collect()
+}
+
+fn strings(batch: &RecordBatch, name: &str) -> Vec<Option<String>> {
+    batch.column_by_name(name).unwrap().as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect()
+}
+
+fn dates(batch: &RecordBatch, name: &str) -> Vec<Option<i32>> {
+    let column = batch.column_by_name(name).unwrap().as_primitive::<Date32Type>();
+    (0..column.len()).map(|row| column.is_valid(row).then(|| column.value(row))).collect()
+}
+
+/// Chances of parts to fail within 90 days, and whether they did.
+fn chances_and_outcomes(fleet: &Fleet, paths: usize) -> Vec<(f64, bool)> {
+    let out = fleet.simulated(paths, 13, CountKind::Failures);
+    let mut outcome: BTreeMap<Key, bool> = BTreeMap::new();
+    let today = fleet.as_of_day;
+    for life in fleet.lives() {
+        if life.started <= today && life.replaced.is_none_or(|day| day > today) {
+            outcome.insert(life.key, life.failed.is_some_and(|day| (today + 1..=today + 90).contains(&day)));
+        }
+    }
+    let rows = table(&out, "forecasts");
+    let [vin, mode, position] = ["vin", "failure_mode", "position"].map(|name| texts(&rows, name));
+    let chances = numbers(&rows, "p_fail_90d");
+    let pairs = (0..vin.len()).filter_map(|row| {
+        let key = (vin[row].clone().unwrap(), mode[row].clone().unwrap(), position[row].clone());
+        Some((chances[row].unwrap(), *outcome.get(&key)?))
+    });
+    let pairs: Vec<(f64, bool)> = pairs.collect();
+    assert!(pairs.len() * 100 > vin.len() * 99, "{} of {} rows have a truth", pairs.len(), vin.len());
+    pairs
+}
+
+/// Of ten classes of equal size by chance, those with fewer than five expected joined to the next: (expected,
+/// observed, z).
+fn deciles(pairs: &[(f64, bool)]) -> Vec<(f64, f64, f64)> {
+    let mut pairs = pairs.to_vec();
+    pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut classes = Vec::new();
+    let (mut expected, mut observed, mut variance) = (0.0, 0.0, 0.0);
+    let size = pairs.len().div_ceil(10);
+    for class in pairs.chunks(size) {
+        for &(p, failed) in class {
+            expected += p;
+            observed += f64::from(u8::from(failed));
+            variance += p * (1.0 - p);
+        }
+        if expected >= 5.0 {
+            classes.push((expected, observed, (observed - expected) / f64::sqrt(variance)));
+            (expected, observed, variance) = (0.0, 0.0, 0.0);
+        }
+    }
+    classes
+}
+
+/// The chance of a sum of squares of so many standard normal numbers to be at least this (Wilson & Hilferty 1931).
+fn chi_squared_p(sum: f64, degrees: usize) -> f64 {
+    let degrees = degrees as f64;
+    let x = ((sum / degrees).cbrt() - 1.0 + 2.0 / (9.0 * degrees)) / (2.0 / (9.0 * degrees)).sqrt();
+    0.5 * libm::erfc(x / std::f64::consts::SQRT_2)
+}
+
+fn p_of(classes: &[(f64, f64, f64)]) -> f64 {
+    chi_squared_p(classes.iter().map(|class| class.2 * class.2).sum(), classes.len())
+}
+
+/// The slope of the logistic regression of outcomes on the log odds of their chances.
+fn slope(pairs: &[(f64, bool)]) -> f64 {
+    let (mut a, mut b) = (0.0, 1.0);
+    for _ in 0..30 {
+        let [mut ga, mut gb, mut haa, mut hab, mut hbb] = [0.0; 5];
+        for &(p, failed) in pairs {
+            let p = p.clamp(1e-9, 1.0 - 1e-9);
+            let x = (p / (1.0 - p)).ln();
+            let q = 1.0 / (1.0 + (-(a + b * x)).exp());
+            let (off, weight) = (f64::from(u8::from(failed)) - q, q * (1.0 - q));
+            (ga, gb) = (ga + off, gb + off * x);
+            (haa, hab, hbb) = (haa + weight, hab + weight * x, hbb + weight * x * x);
+        }
+        let determinant = haa * hbb - hab * hab;
+        a += (ga * hbb - gb * hab) / determinant;
+        b += (gb * haa - ga * hab) / determinant;
+    }
+    b
+}
+
+/// Prints and holds chances to their promises.
+fn check_chances(pairs: &[(f64, bool)]) {
+    let classes = deciles(pairs);
+    for (expected, observed, z) in &classes {
+        println!("  expected {expected:9.1}, observed {observed:7.0}, ratio {:.3}, z {z:+.2}", observed / expected);
+    }
+    let more: Vec<(f64, bool)> = pairs.iter().map(|&(p, failed)| ((1.5 * p).min(1.0 - 1e-9), failed)).collect();
+    let (p, slope, p_of_more) = (p_of(&classes), slope(pairs), p_of(&deciles(&more)));
+    println!("  {} parts: chi-squared p {p:.3}, slope {slope:.3}; chances times 1.5: p {p_of_more:.1e}", pairs.len());
+    assert!(p > 0.01, "p {p}");
+    assert!((0.9..=1.1).contains(&slope), "slope {slope}");
+    assert!(p_of_more < 0.01, "chances half as large again would pass too");
+}
+
+/// One group in one window: the count that came, and the ends of 90 % intervals, of the forecast and with every
+/// vehicle's shocks its own.
+struct Count {
+    window: String,
+    expected: f64,
+    came: i64,
+    ends: (i64, i64),
+    independent: (i64, i64),
+}
+
+/// By climate zone, weeks and from today to the 13th week.
+fn group_counts(fleet: &Fleet, paths: usize, weeks: usize, kind: CountKind) -> Vec<Count> {
+    let out = fleet.simulated(paths, weeks, kind);
+    let zones = fleet.zones();
+    let mut days: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
+    let lives = fleet.lives();
+    for life in &lives {
+        let day = if kind == CountKind::Reports { life.reported } else { life.failed };
+        if let (Some(zone), Some(day)) = (zones.get(&life.key.0), day.filter(|&day| day > fleet.as_of_day)) {
+            days.entry(zone).or_default().push(day);
+        }
+    }
+    let rows = table(&out, "fleet_forecast");
+    let [by, group, window] = ["group_by", "group", "window"].map(|name| texts(&rows, name));
+    let [expected, variance, chance] = ["expected", "variance", "share_chance"].map(|name| numbers(&rows, name));
+    let [p05, p95] = ["p05", "p95"].map(|name| counts(&rows, name));
+    let [from, to] = ["from_day", "to_day"]
+        .map(|name| rows.iter().flat_map(|batch| dates(batch, name)).map(Option::unwrap).collect::<Vec<i32>>());
+    let mut found = Vec::new();
+    for row in 0..by.len() {
+        let (Some(zone), Some("climate_zone")) = (&group[row], by[row].as_deref()) else { continue };
+        let quarter = to[row] - fleet.as_of_day == 91;
+        let window = window[row].clone().unwrap();
+        if window != "week" && !quarter {
+            continue;
+        }
+        let (expected, variance) = (expected[row].unwrap(), variance[row].unwrap() * chance[row].unwrap());
+        let law = [CountLaw::of(Moments { mean: expected, squares: expected - variance })];
+        let came = days
+            .get(zone.as_str())
+            .map_or(0, |days| days.iter().filter(|&&day| (from[row]..=to[row]).contains(&day)).count() as i64);
+        let independent = (quantile(&law, 0.05), quantile(&law, 0.95));
+        found.push(Count { window, expected, came, ends: (p05[row], p95[row]), independent });
+    }
+    found
+}
+
+/// The share of counts inside; one that falls on an end counts half, as a randomised probability transform would have
+/// it on average.
+fn coverage<'c>(counts: impl Iterator<Item = &'c Count> + Clone, ends: impl Fn(&Count) -> (i64, i64)) -> f64 {
+    let inside = |count: &Count| {
+        let (low, high) = ends(count);
+        match count.came {
+            came if came < low || came > high => 0.0,
+            came if came == low || came == high => 0.5,
+            _ => 1.0,
+        }
+    };
+    counts.clone().map(inside).sum::<f64>() / counts.count() as f64
+}
+
+/// Prints coverage: of weeks with 20 or more expected, the same with independent shocks, of quarters.
+fn coverages(counts: &[Count]) -> (usize, [f64; 3]) {
+    let weeks = counts.iter().filter(|count| count.window == "week" && count.expected >= 20.0);
+    let quarters = counts.iter().filter(|count| count.window == "to_date");
+    let shared = coverage(weeks.clone(), |count| count.ends);
+    let independent = coverage(weeks.clone(), |count| count.independent);
+    let of_quarters = coverage(quarters.clone(), |count| count.ends);
+    let ratio = |counts: &mut dyn Iterator<Item = &Count>| {
+        let (mut came, mut expected) = (0.0, 0.0);
+        counts.for_each(|count| (came, expected) = (came + count.came as f64, expected + count.expected));
+        came / expected
+    };
+    println!(
+        "  {} group-weeks: 90 % interval covers {:.1} %, with independent shocks {:.1} %; came / expected {:.3}",
+        weeks.clone().count(),
+        100.0 * shared,
+        100.0 * independent,
+        ratio(&mut weeks.clone())
+    );
+    println!(
+        "  {} totals of 13 weeks: covers {:.1} %; came / expected {:.3}",
+        quarters.clone().count(),
+        100.0 * of_quarters,
+        ratio(&mut quarters.clone())
+    );
+    (weeks.count(), [shared, independent, of_quarters])
+}
+
+/// The shipped model, its modes net of retirement.
+fn passenger_model() -> String {
+    let (_, text) = SHIPPED.iter().find(|(name, _)| *name == "ev-passenger").unwrap();
+    text.replace("[[failure_mode]]\n", "[[failure_mode]]\ncompetes = true\n")
+}
+
+const SMALL: Size = Size { vehicles: 1_500, zones: &["helsinki", "shanghai"], past_days: 400, future_weeks: 13 };
+
+#[test]
+fn chances_of_a_small_fleet_come_true() {
+    let fleet = Fleet::new(&SMALL, &passenger_model(), 1);
+    check_chances(&chances_and_outcomes(&fleet, 32));
+}
+
+#[test]
+fn counts_of_a_small_fleet_come_true() {
+    let size = Size { vehicles: 3_000, ..SMALL };
+    let fleet = Fleet::new(&size, WEATHER_MODEL, 1);
+    for kind in [CountKind::Failures, CountKind::Reports] {
+        println!("  {}", kind.name());
+        let counts = group_counts(&fleet, 128, 13, kind);
+        let (weeks, [shared, independent, _]) = coverages(&counts);
+        assert!(weeks >= 20 && shared > 0.8 && independent < shared, "{weeks} {shared} {independent}");
+    }
+}
+
+/// Run by name: `cargo test --release --test it calibration -- --ignored --nocapture`.
+#[test]
+#[ignore = "five fleets of 8,000 vehicles: minutes"]
+fn chances_come_true() {
+    let zones = &["helsinki", "shenyang", "beijing", "shanghai", "guangzhou", "singapore"];
+    let size = Size { vehicles: 8_000, zones, past_days: 730, future_weeks: 13 };
+    let mut all = Vec::new();
+    for seed in 1..=5 {
+        println!("seed {seed}");
+        all.extend(chances_and_outcomes(&Fleet::new(&size, &passenger_model(), seed), 64));
+    }
+    check_chances(&all);
+}
+
+/// Run by name, as the one before.
+#[test]
+#[ignore = "five fleets of 10,000 vehicles: minutes"]
+fn counts_come_true() {
+    let zones = &["helsinki", "shenyang", "beijing", "shanghai", "guangzhou"];
+    let size = Size { vehicles: 10_000, zones, past_days: 730, future_weeks: 26 };
+    let (mut failures, mut reports) = (Vec::new(), Vec::new());
+    for seed in 1..=5 {
+        println!("seed {seed}");
+        let fleet = Fleet::new(&size, WEATHER_MODEL, seed);
+        failures.extend(group_counts(&fleet, 128, 26, CountKind::Failures));
+        reports.extend(group_counts(&fleet, 128, 26, CountKind::Reports));
+    }
+    for (name, counts) in [("failures", &failures), ("reports", &reports)] {
+        println!("{name}");
+        let (weeks, [shared, independent, quarters]) = coverages(counts);
+        assert!(weeks >= 500, "{weeks} group-weeks");
+        assert!((0.86..=0.94).contains(&shared), "{name}: weeks {shared}");
+        assert!(independent <= 0.8, "{name}: independent shocks {independent}");
+        assert!(quarters >= 0.75, "{name}: quarters {quarters}");
+    }
+}

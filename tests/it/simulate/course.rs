@@ -1,0 +1,162 @@
+//! Courses of parts against closed forms and against lives played out: successors, pairs, rivals, reports.
+
+use fleetwear::fixed::threefry::threefry2x32;
+use fleetwear::model::life::{cumulative_hazard, damage_at_hazard, exponential_draw};
+use fleetwear::simulate::course::{Course, CourseLaw, Courses, Start};
+use fleetwear::simulate::report_delay::ReportDelay;
+
+const WEEKS: usize = 104;
+const BLOCKS: usize = WEEKS / 4;
+
+/// A part of one mechanism of damage `today`, which takes on `ahead` evenly over the horizon.
+struct Steady {
+    law: CourseLaw,
+    shape: f64,
+    today: f64,
+    ahead: f64,
+    use_ahead: Vec<f64>,
+}
+
+impl Steady {
+    fn new(shape: f64, today: f64, ahead: f64) -> Self {
+        let use_ahead = (0..=BLOCKS).map(|block| ahead * block as f64 / BLOCKS as f64).collect();
+        Self { law: CourseLaw::new(shape, &[1.0]), shape, today, ahead, use_ahead }
+    }
+
+    fn start(&self) -> Start<'_> {
+        let hazard = |week: usize| cumulative_hazard(self.today + self.ahead * week as f64 / WEEKS as f64, self.shape);
+        let works = |week: usize| libm::exp(hazard(0) - hazard(week));
+        Start {
+            law: &self.law,
+            fails: (0..WEEKS).map(|week| works(week) - works(week + 1)).collect(),
+            unreported: &[],
+            use_ahead: &self.use_ahead,
+        }
+    }
+
+    fn follow(&self, delay: ReportDelay) -> Course {
+        Courses::new(WEEKS, delay, 0.0).follow(&[self.start()], false).remove(0)
+    }
+
+    /// Mean failures within the horizon and mean pairs, of lives played out with a delay before each replacement.
+    fn played(&self, delay_share: f64) -> (f64, f64) {
+        let places = 200_000;
+        let (mut failures, mut pairs) = (0.0, 0.0);
+        for place in 0..places {
+            let draw = |life: u32| {
+                let [low, high] = threefry2x32([5, 1], [place, life]);
+                exponential_draw(u64::from(high) << 32 | u64::from(low))
+            };
+            let first = cumulative_hazard(self.today, self.shape) + draw(0);
+            let mut now = damage_at_hazard(first, self.shape) - self.today;
+            let mut count = 0.0;
+            for life in 1.. {
+                if now > self.ahead {
+                    break;
+                }
+                count += 1.0;
+                now += delay_share * self.ahead + damage_at_hazard(draw(life), self.shape);
+            }
+            failures += count;
+            pairs += 0.5 * count * (count - 1.0);
+        }
+        (failures / f64::from(places), pairs / f64::from(places))
+    }
+}
+
+fn total(weekly: &[f64]) -> f64 {
+    weekly.iter().sum()
+}
+
+/// So many weeks to every report.
+fn weeks_late(weeks: usize) -> ReportDelay {
+    let mut lags = vec![0.0; weeks];
+    lags.push(1.0);
+    ReportDelay { events: 99, mean_days: 7.0 * weeks as f64, lags }
+}
+
+#[test]
+fn a_constant_hazard_gives_the_poisson_law() {
+    for ahead in [0.05, 0.4, 2.0] {
+        let course = Steady::new(1.0, 0.7, ahead).follow(ReportDelay::none());
+        let failures = total(&course.first) + total(&course.renewed);
+        assert!((failures / ahead - 1.0).abs() < 2e-3, "{ahead}: {failures}");
+        let pairs = total(&course.pairs);
+        assert!((pairs / (0.5 * ahead * ahead) - 1.0).abs() < 5e-3, "{ahead}: {pairs}");
+        // First failures alone would not do.
+        assert!(ahead < 0.4 || total(&course.first) < 0.85 * ahead);
+    }
+}
+
+#[test]
+fn successors_fail_as_lives_played_out_do() {
+    for (shape, today, ahead, weeks) in
+        [(3.0, 0.8, 1.5, 0), (4.3, 0.2, 2.5, 0), (1.4, 0.9, 0.6, 0), (3.0, 0.8, 2.5, 12), (0.8, 0.5, 1.0, 0)]
+    {
+        let steady = Steady::new(shape, today, ahead);
+        let delay = if weeks == 0 { ReportDelay::none() } else { weeks_late(weeks) };
+        let course = steady.follow(delay);
+        let (failures, pairs) = steady.played(weeks as f64 / WEEKS as f64);
+        let found = total(&course.first) + total(&course.renewed);
+        let renewed = failures - total(&course.first);
+        // Three standard errors of the play, and what blocks of four weeks cost.
+        let error = 3.0 * (failures / 200_000.0_f64).sqrt() + 0.015 * renewed;
+        assert!((found - failures).abs() < error, "{shape} {today} {ahead}: {found} instead of {failures}");
+        let error = 3.0 * (pairs / 200_000.0_f64).sqrt() + 0.03 * pairs;
+        assert!((total(&course.pairs) - pairs).abs() < error, "{shape}: {} {pairs}", total(&course.pairs));
+        assert!(renewed > 4.0 * error || weeks == 0 && renewed > 0.01, "nothing to be seen: {renewed}");
+    }
+}
+
+#[test]
+fn rivals_share_what_fails_and_each_goes_on() {
+    let one = Steady::new(1.0, 0.0, 0.5);
+    let two = Steady::new(1.0, 0.0, 1.0);
+    let courses = Courses::new(WEEKS, ReportDelay::none(), 0.0).follow(&[one.start(), two.start()], true);
+    let either = -libm::expm1(-1.5);
+    for (course, share, rate) in [(&courses[0], 1.0 / 3.0, 0.5), (&courses[1], 2.0 / 3.0, 1.0)] {
+        assert!((total(&course.first) / (share * either) - 1.0).abs() < 1e-3, "{}", total(&course.first));
+        let all = total(&course.first) + total(&course.renewed);
+        assert!((all / rate - 1.0).abs() < 5e-3, "a rival's replacement renews the part for both: {all}");
+        assert!((total(&course.pairs) / (0.5 * rate * rate) - 1.0).abs() < 0.02, "{}", total(&course.pairs));
+    }
+    let alone = Courses::new(WEEKS, ReportDelay::none(), 0.0).follow(&[one.start()], true);
+    assert!(total(&alone[0].first) > 1.4 * total(&courses[0].first));
+}
+
+#[test]
+fn who_retires_fails_no_more() {
+    let steady = Steady::new(1.0, 0.0, 0.5);
+    let per_week = 0.01;
+    let retiring = Courses::new(WEEKS, ReportDelay::none(), per_week);
+    let course = retiring.follow(&[steady.start()], true).remove(0);
+    let rate = 0.5 / WEEKS as f64;
+    let expected = rate * -libm::expm1(-per_week * WEEKS as f64) / per_week;
+    let all = total(&course.first) + total(&course.renewed);
+    assert!((all / expected - 1.0).abs() < 3e-3, "{all} {expected}");
+    // Only where the model says so.
+    assert_eq!(retiring.follow(&[steady.start()], false).remove(0), steady.follow(ReportDelay::none()));
+}
+
+#[test]
+fn a_part_without_report_may_have_failed_already() {
+    // Reports come three weeks after the failure; the hazard of a week is `rate`.
+    for rate in [0.002, 0.3] {
+        let steady = Steady::new(1.0, 200.0 * rate, WEEKS as f64 * rate);
+        let delay = weeks_late(3);
+        let unreported =
+            steady.law.failed_unreported(&[steady.today], &delay.not_yet(), |_, weeks| weeks as f64 * rate);
+        let start = Start { unreported: &unreported, ..steady.start() };
+        let course = Courses::new(WEEKS, delay, 0.0).follow(&[start], false).remove(0);
+        // It worked three weeks ago for sure, and is not known to have failed since.
+        let failed = -libm::expm1(-3.0 * rate);
+        assert!((course.failed_already / failed - 1.0).abs() < 1e-9, "{} {failed}", course.failed_already);
+        assert!((total(&course.standing) / failed - 1.0).abs() < 1e-9 && total(&course.standing[3..]) == 0.0);
+        let first = (1.0 - failed) * -libm::expm1(-rate * WEEKS as f64);
+        assert!((total(&course.first) / first - 1.0).abs() < 1e-9);
+    }
+    // One that nobody could have missed has not failed.
+    assert_eq!(ReportDelay::none().not_yet(), [0.0]);
+    let steady = Steady::new(3.0, 1e-3, 0.1);
+    assert!(steady.law.failed_unreported(&[1e-3], &[1.0, 0.5], |_, weeks| 1e-4 * weeks as f64).is_empty());
+}
