@@ -116,7 +116,8 @@ pub struct UrgentPart {
     pub vehicle: String,
     pub failure_mode: String,
     pub position: Option<String>,
-    /// Within [`crate::simulate::survive::FORECAST_DAYS`], as far as the horizon reaches.
+    /// To have failed by [`crate::simulate::survive::FORECAST_DAYS`], unreported already or since, as far as the horizon
+    /// reaches.
     pub chances: [Option<f64>; 3],
     /// Days until the chance to have failed reaches one half.
     pub median_days: Option<f64>,

@@ -188,12 +188,12 @@ impl Tables<'_> {
     }
 }
 
-/// The likeliest to fail within the first of the forecasts' windows; of equals, the first in order.
+/// The likeliest to have failed by the first of the forecasts' windows, unreported already or since; of equals, the first in order.
 fn urgent(rows: &ForecastRows) -> Vec<UrgentPart> {
     let mut urgent: Vec<(u64, u32, usize, PartForecast)> = Vec::new();
     for (vehicle, parts) in rows.vehicles() {
         for (row, part) in parts.iter().enumerate() {
-            let Some(sum) = part.failed_q48[0] else { continue };
+            let Some(sum) = part.failed_q48[0].map(|since| since + part.failed_already_q48) else { continue };
             let place = urgent.partition_point(|other| other.0 >= sum);
             if place < NAMED {
                 urgent.insert(place, (sum, vehicle.vehicle, row, *part));
@@ -211,7 +211,7 @@ fn urgent(rows: &ForecastRows) -> Vec<UrgentPart> {
             vehicle: id(vehicle),
             failure_mode: rows.model.modes[template.mode].id.clone(),
             position: rows.parts.parts[template.part].position.clone(),
-            chances: part.failed_q48.map(|sum| sum.map(|sum| rows.chance(sum))),
+            chances: part.failed_q48.map(|since| since.map(|since| rows.chance(since + part.failed_already_q48))),
             median_days: Some(part.life_left_tenths[1])
                 .filter(|&tenths| tenths != BEYOND)
                 .map(|tenths| f64::from(tenths) / 10.0),

@@ -232,6 +232,7 @@ impl Courses {
     }
 
     /// Adds the successors' failures.
+    #[allow(clippy::needless_range_loop, reason = "blocks and modes each index several tables at once")]
     fn renew(&self, modes: &[Start], courses: &mut [Course]) {
         let (blocks, count) = (self.blocks, modes.len());
         let in_block =
