@@ -183,7 +183,7 @@ fn deciles(pairs: &[(f64, bool)]) -> Vec<(f64, f64, f64)> {
 /// The chance of a sum of squares of so many standard normal numbers to be at least this (Wilson & Hilferty 1931).
 fn chi_squared_p(sum: f64, degrees: usize) -> f64 {
     let degrees = degrees as f64;
-    let x = ((sum / degrees).cbrt() - 1.0 + 2.0 / (9.0 * degrees)) / (2.0 / (9.0 * degrees)).sqrt();
+    let x = (libm::cbrt(sum / degrees) - 1.0 + 2.0 / (9.0 * degrees)) / (2.0 / (9.0 * degrees)).sqrt();
     0.5 * libm::erfc(x / std::f64::consts::SQRT_2)
 }
 
@@ -198,8 +198,8 @@ fn slope(pairs: &[(f64, bool)]) -> f64 {
         let [mut ga, mut gb, mut haa, mut hab, mut hbb] = [0.0; 5];
         for &(p, failed) in pairs {
             let p = p.clamp(1e-9, 1.0 - 1e-9);
-            let x = (p / (1.0 - p)).ln();
-            let q = 1.0 / (1.0 + (-(a + b * x)).exp());
+            let x = libm::log(p / (1.0 - p));
+            let q = 1.0 / (1.0 + libm::exp(-(a + b * x)));
             let (off, weight) = (f64::from(u8::from(failed)) - q, q * (1.0 - q));
             (ga, gb) = (ga + off, gb + off * x);
             (haa, hab, hbb) = (haa + weight, hab + weight * x, hbb + weight * x * x);
