@@ -9,6 +9,7 @@ pub mod gate;
 #[cfg(feature = "gpu")]
 pub mod gpu;
 pub mod open;
+pub mod open_survival;
 pub mod survival;
 pub mod survival_gate;
 pub mod survival_start;
@@ -16,6 +17,7 @@ pub mod upload;
 
 pub use gate::GateError;
 pub use open::{Choice, DeviceShare, Opened, open, open_for};
+pub use open_survival::{OpenedSurvival, open_survival};
 
 use crate::model::tables::DamageTables;
 

@@ -77,7 +77,7 @@ fn cpu(request: &DamageRequest, why: String) -> Result<Opened, BackendError> {
 }
 
 #[cfg(not(feature = "gpu"))]
-const NO_GPU: &str = "this build lacks the feature `gpu`";
+pub(super) const NO_GPU: &str = "this build lacks the feature `gpu`";
 
 #[cfg(not(feature = "gpu"))]
 fn gpu(_share: DeviceShare, device: Option<&str>, _request: &DamageRequest) -> Result<Opened, BackendError> {
@@ -91,29 +91,32 @@ fn worth_a_gpu(_device: Option<&str>, _threads: usize, _request: &DamageRequest)
 
 #[cfg(feature = "gpu")]
 fn gpu(share: DeviceShare, device: Option<&str>, request: &DamageRequest) -> Result<Opened, BackendError> {
+    let backend = super::gpu::damage::GpuDamage::open(request, device, limits(share))?;
+    Ok(Opened { backend: Box::new(backend), why: asked_for(device) })
+}
+
+#[cfg(feature = "gpu")]
+pub(super) fn limits(share: DeviceShare) -> super::gpu::limits::GpuLimits {
     let usual = super::gpu::limits::GpuLimits::default();
-    let limits = match share {
+    match share {
         DeviceShare::Usual => usual,
         DeviceShare::Small => usual.smaller(),
-    };
-    let backend = super::gpu::damage::GpuDamage::open(request, device, limits)?;
-    let why = match device {
+    }
+}
+
+/// Why a device was taken without a trial.
+#[cfg(feature = "gpu")]
+pub(super) fn asked_for(device: Option<&str>) -> String {
+    match device {
         Some(name) => format!("--backend gpu --device {name}"),
         None => "--backend gpu".to_owned(),
-    };
-    Ok(Opened { backend: Box::new(backend), why })
+    }
 }
 
 /// Why the GPU is worth it, or why not.
 #[cfg(feature = "gpu")]
 fn worth_a_gpu(device: Option<&str>, threads: usize, request: &DamageRequest) -> Result<String, String> {
-    use super::gpu::device::{is_software, pick};
-    use super::gpu::trial;
-
-    let adapter = pick(device).map_err(|error| error.to_string())?;
-    let info = adapter.get_info();
-    if is_software(&info) {
-        return Err(format!("{:?} is a software rasteriser: --backend gpu takes it", info.name));
-    }
-    trial::compare(adapter, threads, request).map_err(|error| error.to_string())?.verdict(&info.name)
+    let adapter = super::gpu::device::hardware(device)?;
+    let trial = super::gpu::trial::compare(adapter, threads, request).map_err(|error| error.to_string())?;
+    trial.verdict(&adapter.get_info().name)
 }

@@ -75,6 +75,7 @@ pub fn run(args: DemoArgs, console: &Console) -> Result<Exit, CliError> {
     text += &(heading(Word::DemoWorst) + &worst::text(&scores, WORST, console)?);
     text += &(heading(Word::DemoSimulate) + &simulate::summary(&simulated, console));
     text += &(heading(Word::DemoUrgent) + &simulate::urgent(&simulated, console));
+    text += &(heading(Word::DemoAlarms) + &simulate::alarms(&simulated, console));
     text += &(heading(Word::DemoCounts) + &simulate::counts(&simulated, console));
     text += &(heading(Word::DemoNext) + &next_steps(&fleet, &scores));
     console.data(&text);

@@ -144,7 +144,7 @@ fn of_simulate(error: &SimulateError) -> Exit {
         | SimulateError::NoCalendar
         | SimulateError::NoReportDays
         | SimulateError::Law(_) => Exit::Config,
-        SimulateError::Option { .. } => Exit::Usage,
+        SimulateError::Option { .. } | SimulateError::FalseAlarms { .. } => Exit::Usage,
         SimulateError::TooManyGroups { .. } => Exit::Limit,
         SimulateError::Model(error) => of_model(error),
         SimulateError::Backend(error) => of_backend(error),

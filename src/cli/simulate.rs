@@ -11,6 +11,7 @@ use super::score::choice;
 use super::table::{Table, count, seconds};
 use super::words::Word;
 use crate::engine::{self, SimulatePlan, SimulateReport};
+use crate::monitor::cohort::Cohort;
 use crate::simulate::expected::CountKind;
 use crate::simulate::survive::FORECAST_DAYS;
 
@@ -47,6 +48,12 @@ pub struct SimulateArgs {
     /// What fleet_forecast counts: failures by the day a part fails, or by the day that is reported
     #[arg(long, default_value = "failures", value_name = "WHAT")]
     pub count: CountArg,
+    /// False alarms that each monitor may give in 100,000 vehicle-days [default: as the model says]
+    #[arg(long, value_name = "N", conflicts_with = "no_monitors")]
+    pub false_alarms_per_100k_days: Option<f64>,
+    /// Do not run the model's monitors: no alarms, and half of the reading
+    #[arg(long)]
+    pub no_monitors: bool,
     /// The same seed gives the same futures, whatever the model
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub seed: u64,
@@ -84,7 +91,8 @@ pub fn run(args: SimulateArgs, console: &Console) -> Result<Exit, CliError> {
     } else {
         let account = account::text(&(&report.account).into(), console);
         let (summary, counts) = (summary(&report, console), counts(&report, console));
-        console.data(&format!("{account}\n{summary}\n{}\n{counts}", urgent(&report, console)));
+        let alarms = if report.monitors.is_empty() { String::new() } else { alarms(&report, console) + "\n" };
+        console.data(&format!("{account}\n{summary}\n{}\n{alarms}{counts}", urgent(&report, console)));
     }
     let unreadable: Vec<account::Unreadable> =
         report.unreadable.iter().map(|file| (file.path.as_path(), file.rows, file.problem.as_str())).collect();
@@ -107,6 +115,8 @@ fn plan(args: SimulateArgs) -> Result<SimulatePlan, CliError> {
     plan.scenario = args.scenario;
     plan.seed = args.seed;
     plan.count = args.count.into();
+    plan.monitors = !args.no_monitors;
+    plan.false_alarms_per_100000_days = args.false_alarms_per_100k_days;
     Ok(plan)
 }
 
@@ -118,6 +128,9 @@ pub fn summary(report: &SimulateReport, console: &Console) -> String {
     line(Word::Vehicles, count(report.vehicles));
     line(Word::Forecasts, count(report.rows));
     line(Word::Alerts, count(report.alerts));
+    if !report.monitors.is_empty() {
+        line(Word::Alarms, count(report.monitors.iter().map(|one| one.alarms).sum()));
+    }
     line(Word::AsOf, report.as_of.clone());
     line(Word::Device, format!("{} ({})", report.device, report.device_reason));
     line(Word::ContentHash, report.content_hash.clone());
@@ -142,6 +155,27 @@ pub fn urgent(report: &SimulateReport, console: &Console) -> String {
             second,
             third,
             part.median_days.map(|days| format!("{days:.0}")).unwrap_or_default(),
+        ]);
+    }
+    table.text()
+}
+
+/// What the monitors found, and which cohort holds more than its share, as lines.
+pub fn alarms(report: &SimulateReport, console: &Console) -> String {
+    let words = [Word::Monitor, Word::Alarms, Word::Budgeted, Word::Cohort, Word::Vehicles, Word::ItsAlarms];
+    let words = words.map(|word| console.word(word));
+    let [monitor, alarms, budgeted, cohort, vehicles, its_alarms] = words;
+    let mut table = Table::new(&[monitor, alarms, budgeted, cohort, vehicles, its_alarms, console.word(Word::ByShare)]);
+    for one in &report.monitors {
+        let of = |text: &dyn Fn(&Cohort) -> String| one.cohort.as_ref().map(text).unwrap_or_default();
+        table.row([
+            one.monitor.clone(),
+            count(one.alarms),
+            format!("{:.1}", one.budgeted),
+            of(&|cohort| format!("{} {}", cohort.attribute, cohort.value)),
+            of(&|cohort| count(cohort.vehicles)),
+            of(&|cohort| count(cohort.alarms)),
+            of(&|cohort| format!("{:.1}", cohort.expected)),
         ]);
     }
     table.text()

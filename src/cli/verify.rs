@@ -56,7 +56,7 @@ fn text(report: &VerifyReport, console: &Console) -> String {
     match &report.difference {
         None if !report.agrees() => {
             text += &format!("\n{}: {size}\n", console.word(Word::Differs));
-            for run in &report.runs {
+            for run in report.runs.iter().chain(&report.futures) {
                 text += &format!("{}  {}\n", run.content_hash, run.name);
             }
         }

@@ -92,21 +92,46 @@ pub fn accumulate(prepared: &Prepared, cut: &Cut, way: &Way, control: &Control) 
     with_fallback(way, control, once, |done| &mut done.device_reason)
 }
 
+/// How to go on after a device failed.
+pub(super) trait Fallback: Sized {
+    /// Whether to go on at all.
+    fn is_allowed(&self) -> bool;
+
+    /// The same with smaller batches and a smaller share of the device.
+    fn smaller(&self) -> Self;
+
+    /// The same on the processor.
+    fn on_processor(&self) -> Self;
+}
+
+impl Fallback for Way {
+    fn is_allowed(&self) -> bool {
+        self.fallback
+    }
+
+    fn smaller(&self) -> Self {
+        let chunk_rows = (self.chunk_rows / 8).max(LEAST_CHUNK_ROWS);
+        Self { chunk_rows, device_share: DeviceShare::Small, ..self.clone() }
+    }
+
+    fn on_processor(&self) -> Self {
+        Self { backend: Choice::Cpu, device: None, ..self.clone() }
+    }
+}
+
 /// Does a thing once, and again with smaller batches, then on the processor, while the device fails and `way` allows.
 /// The story goes into `reason`.
-pub(super) fn with_fallback<T>(
-    way: &Way,
+pub(super) fn with_fallback<W: Fallback, T>(
+    way: &W,
     control: &Control,
-    once: impl Fn(&Way) -> Result<T, EngineError>,
+    once: impl Fn(&W) -> Result<T, EngineError>,
     reason: impl Fn(&mut T) -> &mut String,
 ) -> Result<T, EngineError> {
-    let smaller =
-        Way { chunk_rows: (way.chunk_rows / 8).max(LEAST_CHUNK_ROWS), device_share: DeviceShare::Small, ..way.clone() };
-    let processor = Way { backend: Choice::Cpu, device: None, ..way.clone() };
+    let smaller = way.smaller();
     let mut story = String::new();
     for (way, next) in [(way, "again with smaller batches"), (&smaller, "on the processor")] {
         match once(way) {
-            Err(EngineError::Backend(error)) if way.fallback && error.is_device_failure() => {
+            Err(EngineError::Backend(error)) if way.is_allowed() && error.is_device_failure() => {
                 control.emit(Event::Warning(format!("{error}; starting over {next}")));
                 story = format!("{story}{error}; started over {next}; ");
             }
@@ -117,7 +142,7 @@ pub(super) fn with_fallback<T>(
             Err(error) => return Err(error),
         }
     }
-    let mut done = once(&processor)?;
+    let mut done = once(&way.on_processor())?;
     *reason(&mut done) = story.trim_end_matches("; ").to_owned();
     Ok(done)
 }

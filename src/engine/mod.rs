@@ -14,6 +14,7 @@ pub mod prepare;
 pub mod report;
 pub mod score;
 pub mod simulate;
+mod simulate_monitors;
 pub mod simulate_plan;
 mod simulate_setup;
 mod simulate_tables;

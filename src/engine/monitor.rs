@@ -144,6 +144,7 @@ pub fn monitor(
     let mut alarmed = vec![vec![false; known]; laid.len()];
     let vehicles = known.max(panel_vehicles.saturating_mul(shares as usize));
     let shards = shards(&rules, vehicles, request.memory_limit_bytes);
+    control.emit(Event::Stage { name: "watch", total_rows: None });
     for shard in 0..shards {
         let watchers = Watchers {
             axis: dataset.axis,
@@ -167,6 +168,7 @@ pub fn monitor(
             };
             monitoring.alarms.push(VehicleAlarm { vehicle, monitor, alarm });
         }
+        monitoring.rows += report.account.scored;
         monitoring.text_ids = matches!(report.ids, Ids::Text(_));
     }
     sort_alarms(&mut monitoring.alarms, &names);

@@ -26,6 +26,8 @@ pub struct Monitoring {
     /// Most striking first.
     pub cohorts: Vec<Cohort>,
     pub warnings: Vec<String>,
+    /// Rows that were watched.
+    pub rows: u64,
     /// Whether ids are text.
     pub text_ids: bool,
     axis: TimeAxis,
@@ -92,6 +94,7 @@ impl Monitoring {
             alarms: Vec::new(),
             cohorts: Vec::new(),
             warnings: Vec::new(),
+            rows: 0,
             text_ids: dataset.ids.kind() == crate::fleet::ids::IdKind::Text,
             axis: dataset.axis,
             vehicle_column: dataset.dictionary.histories.vehicle.clone(),
@@ -113,7 +116,8 @@ impl Monitoring {
         }
     }
 
-    fn names(&self) -> Vec<Names<'_>> {
+    /// What tables call the monitors.
+    pub fn names(&self) -> Vec<Names<'_>> {
         self.monitors.iter().map(|one| Names { monitor: &one.monitor, component: &one.component }).collect()
     }
 

@@ -96,8 +96,7 @@ pub fn score(plan: &ScorePlan, control: &Control) -> Result<ScoreReport, EngineE
     {
         warn(&mut warnings, control, text);
     }
-    let joins = prepared.dataset.joins.iter().filter_map(|join| join.account.warning());
-    for text in prepared.dataset.tables_account.warning().into_iter().chain(joins) {
+    for text in prepared.dataset.warnings() {
         warn(&mut warnings, control, text);
     }
     if cut.starts.events_not_placed > 0 {
@@ -276,7 +275,7 @@ fn alone_on_its_day(done: &Accumulated, cut: &Cut) -> Option<String> {
     })
 }
 
-fn warn(warnings: &mut Vec<String>, control: &Control, text: String) {
+pub(super) fn warn(warnings: &mut Vec<String>, control: &Control, text: String) {
     control.emit(Event::Warning(text.clone()));
     warnings.push(text);
 }

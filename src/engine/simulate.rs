@@ -3,18 +3,18 @@
 
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::accumulate::with_fallback;
 use super::error::EngineError;
 use super::prepare::Prepared;
 use super::report::day_text;
-use super::score::thread_pool;
+use super::score::{thread_pool, warn};
 use super::simulate_plan::{SimulatePlan, SimulateReport};
 use super::simulate_setup::{Setup, mark, marks, zone};
 use super::simulate_tables::{Results, written};
-use crate::backend::cpu::survival::CpuSurvival;
 use crate::backend::survival::{PathPlan, SurvivalBackend, SurvivalRequest};
-use crate::backend::{self, BackendError, Choice, DamageBackend, DamageRequest};
+use crate::backend::{self, BackendError, DamageBackend, DamageRequest};
 use crate::fleet::chunk::{Chunk, Order};
 use crate::fleet::scan::{ScanReport, ScanRequest, SinkError, scan};
 use crate::fleet::writer::OutputFolder;
@@ -43,7 +43,7 @@ const MOST_SOURCE_WEEKS: usize = 522;
 const SILENT_VEHICLES: usize = 1 << 10;
 
 /// Simulates a fleet forward and writes the folder `plan.out` with the tables `forecasts`, `fleet_forecast` and
-/// `alerts` (and `scenario_difference` under a scenario), a manifest and `_SUCCESS`, all at once or not at all.
+/// `alerts` (`alarms` and `cohorts` where monitors ran, `scenario_difference` under a scenario), a manifest and `_SUCCESS`, all at once or not at all.
 ///
 /// # Errors
 ///
@@ -66,19 +66,18 @@ pub(super) fn run(
     let mut prepared = Prepared::open(&plan.data, &plan.model, plan.threads, control)?;
     prepared.dataset.spill_to(plan.spill_folder.as_deref().or(folder.as_ref().map(OutputFolder::staging)));
     let setup = Setup::new(plan, &prepared)?;
-    let mut warnings = Vec::new();
-    let results = match followed(plan, &prepared, &setup, &mut warnings, control) {
-        Err(EngineError::Backend(error))
-            if plan.fallback && plan.backend != Choice::Cpu && error.is_device_failure() =>
-        {
-            let story = format!("{error}; starting over on the processor");
-            control.emit(Event::Warning(story.clone()));
-            warnings.push(story);
-            let plan = SimulatePlan { backend: Choice::Cpu, device: None, ..plan.clone() };
-            followed(&plan, &prepared, &setup, &mut warnings, control)?
-        }
-        other => other?,
-    };
+    let follow = |plan: &SimulatePlan| followed(plan, &prepared, &setup, control);
+    let results = with_fallback(plan, control, follow, |results| &mut results.device_reason)?;
+    let mut warnings = results.warnings.clone();
+    for text in prepared.dataset.warnings() {
+        warn(&mut warnings, control, text);
+    }
+    let stage = Instant::now();
+    let monitoring = setup.watch.run(plan, &prepared, results.as_of_day, control)?;
+    for text in monitoring.iter().flat_map(|found| found.warnings.iter().cloned()) {
+        warn(&mut warnings, control, text);
+    }
+    let results = Results { monitoring, monitors_time: stage.elapsed(), ..results };
     control.emit(Event::Stage { name: "write", total_rows: None });
     pool.install(|| written(plan, &prepared, &setup, results, warnings, folder, began))
 }
@@ -88,6 +87,8 @@ struct Seen {
     sums: Vec<CohortSums>,
     /// Known vehicles with records.
     known: Vec<bool>,
+    /// All vehicles with records.
+    vehicles: u64,
 }
 
 /// Both passes.
@@ -95,14 +96,17 @@ fn followed(
     plan: &SimulatePlan,
     prepared: &Prepared,
     setup: &Setup,
-    warnings: &mut Vec<String>,
     control: &Control,
 ) -> Result<Results, EngineError> {
-    let why = Mutex::new(String::new());
+    let began = Instant::now();
+    let mut warnings = Vec::new();
+    // Every batch opens a backend of its own, so that is what opening must pay for.
+    let (share, device) = (plan.device_share, plan.device.as_deref());
+    let records = prepared.dataset.history_rows().min(batch_rows(plan, setup) as u64);
+    let damage_on = Mutex::new([String::new(), String::new()]);
     let open_damage = |request: &DamageRequest| -> Result<Box<dyn DamageBackend>, BackendError> {
-        let opened = backend::open(plan.backend, plan.device.as_deref(), plan.threads, request)?;
-        *why.lock().unwrap_or_else(PoisonError::into_inner) =
-            format!("{}: {}", opened.backend.description(), opened.why);
+        let opened = backend::open_for(records, share, plan.backend, device, plan.threads, request)?;
+        *damage_on.lock().unwrap_or_else(PoisonError::into_inner) = [opened.backend.description(), opened.why];
         Ok(opened.backend)
     };
     let zone = zone(plan, prepared)?;
@@ -131,8 +135,7 @@ fn followed(
     let found = latest.load(Ordering::Relaxed);
     if plan.as_of_day.is_none() && found != i32::MIN && found != as_of_day {
         let text = "the latest row cannot be used, or the files' statistics are wrong: reading again as of the latest record that counts";
-        control.emit(Event::Warning(text.to_owned()));
-        warnings.push(text.to_owned());
+        warn(&mut warnings, control, text.to_owned());
         as_of_day = found;
         starts = PartStarts::new(&prepared.parts, vehicles, as_of_day);
         seen = reader.cohorts(&starts, as_of_day, &kernels(), &open_damage, &latest)?;
@@ -179,9 +182,13 @@ fn followed(
         marks: marks(&prepared.model, plan.horizon_weeks),
     };
     check_memory(plan, setup, &path_plan, prepared.model.modes.len())?;
+    let parts = seen.vehicles * prepared.parts.rows.len() as u64;
+    let survival_why = Mutex::new(String::new());
     let open_survival = || -> Result<Box<dyn SurvivalBackend>, BackendError> {
         let request = SurvivalRequest { tables: &tables, plan: &path_plan, groups: setup.cells };
-        Ok(Box::new(CpuSurvival::open(&request)?))
+        let opened = backend::open_survival(parts, share, plan.backend, device, plan.threads, &request)?;
+        *survival_why.lock().unwrap_or_else(PoisonError::into_inner) = opened.why;
+        Ok(opened.backend)
     };
     let column = |days: u32| {
         let mark = mark(days, plan.horizon_weeks)?;
@@ -234,7 +241,8 @@ fn followed(
     let Survivor { sides, done, .. } = survivor;
     let survival = sides.first().map(Side::description).unwrap_or_default();
     let sums = sides.into_iter().map(Side::finish).collect::<Result<Vec<_>, _>>()?;
-    let reason = why.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let [damage, damage_why] = damage_on.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let survival_why = survival_why.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(Results {
         as_of_day,
         as_of: day_text(prepared.dataset.axis, as_of_day),
@@ -246,8 +254,12 @@ fn followed(
         delay: delay.unwrap_or_else(ReportDelay::none),
         retire_per_day,
         scan,
-        device: format!("survival: {survival}"),
-        device_reason: format!("week profiles: {reason}"),
+        device: format!("survival: {survival}; week profiles: {damage}"),
+        device_reason: format!("survival: {survival_why}; week profiles: {damage_why}"),
+        warnings,
+        monitoring: None,
+        futures_time: began.elapsed(),
+        monitors_time: Duration::ZERO,
     })
 }
 
@@ -258,6 +270,16 @@ fn check_memory(plan: &SimulatePlan, setup: &Setup, paths: &PathPlan, modes: usi
         * (1 + u64::from(setup.changed.is_some()));
     let limit = plan.memory_limit_bytes as u64;
     if bytes > limit { Err(SimulateError::TooManyGroups { groups: setup.cells, bytes, limit }) } else { Ok(()) }
+}
+
+/// Bytes of a batch at most, and the rows that this holds.
+fn batch_bytes(plan: &SimulatePlan) -> usize {
+    plan.memory_limit_bytes / 4 / plan.threads.max(1)
+}
+
+fn batch_rows(plan: &SimulatePlan, setup: &Setup) -> usize {
+    let row_bytes = 12 + 2 * setup.columns.channels.len();
+    (batch_bytes(plan) / row_bytes).max(1)
 }
 
 /// What both passes read by.
@@ -303,6 +325,7 @@ impl Reader<'_> {
                 .map(|kernel| CohortSums::new(kernel.cohorts.len(), kernel.model.mechanisms.len(), calendar.weeks))
                 .collect(),
             known: vec![false; self.prepared.dataset.vehicles.known],
+            vehicles: 0,
         };
         let seen = Mutex::new(nothing());
         let take = |chunk: &Chunk| -> Result<(), SinkError> {
@@ -321,6 +344,7 @@ impl Reader<'_> {
             latest.fetch_max(last.unwrap_or(i32::MIN), Ordering::Relaxed);
             let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
             seen.sums.iter_mut().zip(&own).for_each(|(sums, own)| sums.merge(own));
+            seen.vehicles += batch.vehicles.len() as u64;
             for one in &batch.vehicles {
                 if let Some(known) = seen.known.get_mut(one.vehicle as usize) {
                     *known = true;
@@ -363,10 +387,9 @@ impl Reader<'_> {
         let columns = plan.horizon_weeks + 8;
         // Profiles as u64, as filled, as packed, slots and masks; results by week.
         let vehicle_bytes = calendar.weeks * mechanisms * 32 + self.prepared.parts.rows.len() * columns * 8;
-        let share = plan.memory_limit_bytes / 4 / plan.threads.max(1);
-        let row_bytes = 12 + 2 * self.setup.columns.channels.len();
+        let share = batch_bytes(plan);
         let size = BatchSize {
-            rows: (share / row_bytes).max(1),
+            rows: batch_rows(plan, self.setup),
             vehicles: (share / vehicle_bytes.max(1)).clamp(1, plan.batch_vehicles.max(1)),
         };
         let sink = WholeVehicles::new(plan.threads, size, take, void);

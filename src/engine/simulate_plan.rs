@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use super::accumulate::Fallback;
 use super::plan::CHUNK_ROWS;
-use crate::backend::Choice;
+use crate::backend::{Choice, DeviceShare};
 use crate::fleet::account::Account;
 use crate::fleet::manifest::Manifest;
 use crate::fleet::scan::{ScanKind, UnreadableFile};
+use crate::monitor::cohort::Cohort;
 use crate::simulate::expected::CountKind;
 
 /// A simulation. [`SimulatePlan::new`] fills in what hardly anybody changes.
@@ -21,7 +23,8 @@ pub struct SimulatePlan {
     pub backend: Choice,
     /// Part of an adapter's name, or its PCI id.
     pub device: Option<String>,
-    /// Go on with the processor if the device fails.
+    pub device_share: DeviceShare,
+    /// Go on with smaller batches, then on the processor, if the device fails.
     pub fallback: bool,
     pub threads: usize,
     /// For buffers; what results and the id table take comes on top.
@@ -41,6 +44,10 @@ pub struct SimulatePlan {
     pub seed: u64,
     /// What `fleet_forecast` counts.
     pub count: CountKind,
+    /// Run the model's monitors.
+    pub monitors: bool,
+    /// False alarms that each monitor may give in 100,000 vehicle-days; `None`: as the model says.
+    pub false_alarms_per_100000_days: Option<f64>,
     /// Put the BLAKE3 hashes of the inputs into the manifest.
     pub hash_inputs: bool,
     /// The rest bears on speed alone; `verify` varies it to show that.
@@ -62,6 +69,7 @@ impl SimulatePlan {
             out,
             backend: Choice::Auto,
             device: None,
+            device_share: DeviceShare::Usual,
             fallback: true,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             memory_limit_bytes: 512 << 20,
@@ -74,12 +82,29 @@ impl SimulatePlan {
             scenario: None,
             seed: 1,
             count: CountKind::Failures,
+            monitors: true,
+            false_alarms_per_100000_days: None,
             hash_inputs: true,
             chunk_rows: CHUNK_ROWS,
             batch_vehicles: BATCH_VEHICLES,
             reversed: false,
             scan_kind: None,
         }
+    }
+}
+
+impl Fallback for SimulatePlan {
+    fn is_allowed(&self) -> bool {
+        self.fallback
+    }
+
+    fn smaller(&self) -> Self {
+        let batch_vehicles = (self.batch_vehicles / 8).max(1);
+        Self { batch_vehicles, device_share: DeviceShare::Small, ..self.clone() }
+    }
+
+    fn on_processor(&self) -> Self {
+        Self { backend: Choice::Cpu, device: None, ..self.clone() }
     }
 }
 
@@ -94,6 +119,8 @@ pub struct SimulateReport {
     /// Rows of the forecasts.
     pub rows: u64,
     pub alerts: u64,
+    /// In the order of the model; none where no monitor ran.
+    pub monitors: Vec<MonitorFinding>,
     pub account: Account,
     pub unreadable: Vec<UnreadableFile>,
     pub scan_kind: ScanKind,
@@ -123,6 +150,17 @@ pub struct UrgentPart {
     pub median_days: Option<f64>,
 }
 
+/// What a monitor found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MonitorFinding {
+    pub monitor: String,
+    pub alarms: u64,
+    /// Alarms that the budget grants a healthy fleet over the time watched.
+    pub budgeted: f64,
+    /// The cohort that most clearly holds more than its share, if any does.
+    pub cohort: Option<Cohort>,
+}
+
 /// A count of a group over the longest of the forecasts' windows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExpectedCount {
@@ -132,4 +170,22 @@ pub struct ExpectedCount {
     pub expected: f64,
     pub p05: i64,
     pub p95: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_device_failed_less_is_asked_of_it_and_then_nothing() {
+        let mut plan = SimulatePlan::new(PathBuf::from("fleet"), "model", PathBuf::from("out"));
+        (plan.backend, plan.device, plan.batch_vehicles) = (Choice::Gpu, Some("card".to_owned()), 20);
+        let smaller = plan.smaller();
+        assert_eq!((smaller.batch_vehicles, smaller.device_share), (2, DeviceShare::Small));
+        assert_eq!((smaller.backend, smaller.device.as_deref()), (Choice::Gpu, Some("card")));
+        assert_eq!(smaller.smaller().batch_vehicles, 1);
+        let processor = plan.on_processor();
+        assert_eq!((processor.backend, processor.device, processor.batch_vehicles), (Choice::Cpu, None, 20));
+        assert!(plan.is_allowed() && !SimulatePlan { fallback: false, ..plan }.is_allowed());
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::error::EngineError;
 use super::prepare::Prepared;
+use super::simulate_monitors::Watch;
 use super::simulate_plan::SimulatePlan;
 use crate::backend::survival::{Mark, PATHS};
 use crate::fleet::dictionary::Period;
@@ -59,6 +60,7 @@ pub struct Setup {
     pub columns: Columns,
     pub changed: Option<Changed>,
     pub covariance: Option<Covariance>,
+    pub watch: Watch,
     pub groups: Vec<Group>,
     pub cell_of: Vec<u32>,
     pub unlisted_cell: u32,
@@ -104,6 +106,7 @@ impl Setup {
             axis,
             columns,
             changed,
+            watch: Watch::new(plan, &spec)?,
             covariance: spec.covariance,
             groups,
             unlisted_cell: cells as u32,

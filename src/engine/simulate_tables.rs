@@ -1,9 +1,11 @@
 //! From a simulation's sums to its tables, manifest and report.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::error::EngineError;
+use super::monitor_report::Monitoring;
 use super::prepare::Prepared;
+use super::simulate_monitors::findings;
 use super::simulate_plan::{ExpectedCount, SimulatePlan, SimulateReport, UrgentPart};
 use super::simulate_setup::Setup;
 use crate::backend::survival::PathPlan;
@@ -11,6 +13,7 @@ use crate::fleet::manifest::{Manifest, ManifestAccount, ManifestModel, StageTimi
 use crate::fleet::scan::ScanReport;
 use crate::fleet::vehicles::Ids;
 use crate::fleet::writer::{OutputFolder, WriteError};
+use crate::simulate::alerts::Watched;
 use crate::simulate::expected::FleetSums;
 use crate::simulate::fleet_forecast::{self, CountForecast, Counting};
 use crate::simulate::forecast::{self, ForecastRows};
@@ -39,6 +42,12 @@ pub struct Results {
     pub scan: ScanReport,
     pub device: String,
     pub device_reason: String,
+    pub warnings: Vec<String>,
+    /// `None`: no monitor ran.
+    pub monitoring: Option<Monitoring>,
+    /// Both passes of the futures; the monitors'.
+    pub futures_time: Duration,
+    pub monitors_time: Duration,
 }
 
 /// Makes the tables on the current rayon pool and, where there is a folder, writes it.
@@ -67,7 +76,10 @@ pub fn written(
         delay: &results.delay,
     };
     let counts = sums.first().map(|sums| counting.rows(sums, results.parameters_drawn)).unwrap_or_default();
-    let warned = alerts::alerts(&rows, setup.axis);
+    let names = results.monitoring.as_ref().map(Monitoring::names).unwrap_or_default();
+    let alarms = results.monitoring.as_ref().map(|found| found.alarms.as_slice()).unwrap_or_default();
+    let watched = Watched { monitors: &names, alarms };
+    let warned = alerts::alerts(&rows, setup.axis, plan.horizon_weeks, watched);
     let differences = match sums.as_slice() {
         [base, changed] => scenario::differences((base, changed), &counting),
         _ => Vec::new(),
@@ -86,7 +98,7 @@ pub fn written(
                 fleet_forecast::batches(&counts, &setup.groups, &mode_ids, setup.axis, plan.count),
             )?,
         ),
-        ("alerts", tables.write("alerts", &alerts::SORT_COLUMNS, [alerts::batch(&warned, &rows, column)])?),
+        ("alerts", tables.write("alerts", &alerts::SORT_COLUMNS, [alerts::batch(&warned, &rows, watched, column)])?),
     ];
     if setup.changed.is_some() {
         let batches = scenario::batches(&differences, &setup.groups, &mode_ids, setup.axis);
@@ -94,6 +106,12 @@ pub fn written(
             "scenario_difference",
             tables.write("scenario_difference", &fleet_forecast::SORT_COLUMNS, batches)?,
         ));
+    }
+    if let Some(monitoring) = &results.monitoring {
+        hashes.extend(match &folder {
+            Some(folder) => monitoring.write(folder, &provenance)?,
+            None => monitoring.content_hashes()?,
+        });
     }
     let mut whole = blake3::Hasher::new();
     for (name, hash) in &hashes {
@@ -110,6 +128,14 @@ pub fn written(
     details.insert("retired_per_vehicle_year".to_owned(), (results.retire_per_day * DAYS_PER_YEAR).into());
     details.insert("report_delay_mean_days".to_owned(), known_delay(&results.delay).into());
     details.insert("report_delay_events".to_owned(), results.delay.events.into());
+    if let Some(monitoring) = &results.monitoring {
+        details.insert("monitored_rows".to_owned(), monitoring.rows.into());
+        let monitors = serde_json::to_value(&monitoring.monitors);
+        details.insert(
+            "monitors".to_owned(),
+            monitors.map_err(|error| EngineError::Internal { what: error.to_string() })?,
+        );
+    }
     if let Some(changed) = &setup.changed {
         details.insert("scenario".to_owned(), changed.scenario.name.clone().into());
         details.insert("scenario_blake3".to_owned(), changed.scenario.hash.clone().into());
@@ -133,7 +159,11 @@ pub fn written(
         device: results.device.clone(),
         device_reason: results.device_reason.clone(),
         threads: plan.threads,
-        timings: vec![StageTiming { stage: "total".to_owned(), seconds }],
+        timings: vec![
+            StageTiming { stage: "futures".to_owned(), seconds: results.futures_time.as_secs_f64() },
+            StageTiming { stage: "monitors".to_owned(), seconds: results.monitors_time.as_secs_f64() },
+            StageTiming { stage: "total".to_owned(), seconds },
+        ],
         details,
         ..Manifest::default()
     };
@@ -143,6 +173,7 @@ pub fn written(
         retired: forecasts.retired,
         rows: rows.rows() as u64,
         alerts: warned.len() as u64,
+        monitors: results.monitoring.as_ref().map(findings).unwrap_or_default(),
         account: scan.account.clone(),
         unreadable: scan.unreadable.clone(),
         scan_kind: scan.kind,
@@ -264,5 +295,7 @@ fn options(plan: &SimulatePlan, results: &Results) -> serde_json::Map<String, se
     options.insert("zones".to_owned(), plan.zones.clone().into());
     options.insert("seed".to_owned(), plan.seed.into());
     options.insert("count".to_owned(), plan.count.name().into());
+    options.insert("monitors".to_owned(), plan.monitors.into());
+    options.insert("false_alarms_per_100000_days".to_owned(), plan.false_alarms_per_100000_days.into());
     options
 }

@@ -46,6 +46,12 @@ pub struct Dataset {
 }
 
 impl Dataset {
+    /// What a user must know of the small tables.
+    pub fn warnings(&self) -> impl Iterator<Item = String> {
+        let joins = self.joins.iter().filter_map(|join| join.account.warning());
+        self.tables_account.warning().into_iter().chain(joins)
+    }
+
     /// Opens the dataset of a `dataset.toml` or of the folder that holds one. Reads the small tables whole, and of
     /// the histories the footers, on this many threads.
     pub fn open(path: &Path, threads: usize, control: &Control) -> Result<Self, FleetError> {

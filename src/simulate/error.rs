@@ -23,6 +23,8 @@ pub enum SimulateError {
     NoCalendar,
     #[error("{what}: got {got}, expected {expected}")]
     Option { what: &'static str, got: u64, expected: String },
+    #[error("--false-alarms-per-100k-days: got {got}, expected a number above zero")]
+    FalseAlarms { got: f64 },
     #[error(
         "{groups} combinations of the groups' values need {bytes} bytes for their counts, more than the memory limit of {limit}: name fewer --groups, paths or weeks"
     )]

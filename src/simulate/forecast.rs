@@ -24,6 +24,7 @@ use crate::fleet::time::TimeAxis;
 use crate::fleet::vehicles::Ids;
 use crate::fleet::writer::WriteError;
 use crate::model::compiled::CompiledModel;
+use crate::monitor::output::VehicleId;
 use crate::score::parts::Parts;
 
 pub const SORT_COLUMNS: [&str; 2] = ["failure_mode", "position"];
@@ -71,6 +72,21 @@ impl<'a> ForecastRows<'a> {
     fn vehicle(&self, place: u32) -> (&VehicleForecast, &[PartForecast]) {
         let one = &self.forecasts.vehicles[place as usize];
         (one, &self.forecasts.parts[one.first..one.first + self.parts.rows.len()])
+    }
+
+    /// The place in the order, and the index, of a vehicle in service.
+    pub fn find(&self, id: &VehicleId) -> Option<(usize, u32)> {
+        let index = |place: &u32| self.forecasts.vehicles[*place as usize].vehicle;
+        let found = match (self.ids, id) {
+            (Ids::Integer(ids), VehicleId::Integer(id)) => {
+                self.order.binary_search_by(|place| ids[index(place) as usize].cmp(id))
+            }
+            (Ids::Text(ids), VehicleId::Text(id)) => {
+                self.order.binary_search_by(|place| ids[index(place) as usize].as_str().cmp(id))
+            }
+            _ => return None,
+        };
+        found.ok().map(|place| (place, index(&self.order[place])))
     }
 
     pub fn rows(&self) -> usize {

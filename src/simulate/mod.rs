@@ -6,7 +6,8 @@
 //! every part along every path ([`survive`]). [`settle`] makes of a part's chances what a forecast says: it may have
 //! failed unreported ([`report_delay`]), competes or retires ([`retirement`]), and its successors fail too
 //! ([`course`]); [`expected`] adds that up by group. [`forecast`] makes the rows of the parts, [`fleet_forecast`] counts of
-//! groups by [`count_law`], [`alerts`] the list of whom to warn. [`scenario`] changes the future and nothing else.
+//! groups by [`count_law`], [`alerts`] the list of whom to warn, alarms of
+//! [`crate::monitor`] among them. [`scenario`] changes the future and nothing else.
 
 pub mod alerts;
 pub mod cohort;

@@ -1,10 +1,9 @@
 //! Which backend is taken: `auto` never takes a software rasteriser, a trial remembers, an unknown device is an error.
 
 #[cfg(feature = "gpu")]
-use fleetwear::backend::BackendError;
-#[cfg(feature = "gpu")]
 use fleetwear::backend::gpu::{damage::GpuDamage, device::pick, limits::GpuLimits, trial::compare as compare_devices};
-use fleetwear::backend::{Choice, DamageRequest, DeviceShare, open, open_for};
+use fleetwear::backend::survival::SurvivalRequest;
+use fleetwear::backend::{BackendError, Choice, DamageRequest, DeviceShare, open, open_for, open_survival};
 
 use crate::batches::model;
 
@@ -43,9 +42,41 @@ fn trial_measures_and_remembers() {
     let request = DamageRequest { tables: &tables, masks: &masks, drivers: true };
     let adapter = pick(Some(device)).unwrap();
     let first = compare_devices(adapter, 2, &request).unwrap();
-    assert!(first.cpu_records_per_s > 1e4 && first.gpu_records_per_s > 1e4, "{first:?}");
+    assert!(first.cpu_per_s > 1e4 && first.gpu_per_s > 1e4, "{first:?}");
     assert_eq!(compare_devices(adapter, 2, &request).unwrap(), first);
     assert_ne!(compare_devices(adapter, 1, &request).unwrap(), first);
+}
+
+/// Survival is opened by the same rules.
+#[test]
+fn survival_has_the_same_choice() {
+    let world = crate::survival::world(1, 16, 10, 1);
+    let request = SurvivalRequest { tables: &world.tables, plan: &world.plan, groups: world.groups };
+    let open = |parts, choice, device| open_survival(parts, DeviceShare::Usual, choice, device, 2, &request);
+    let auto = |parts| open(parts, Choice::Auto, None).unwrap().why;
+    assert!(auto(1_000).starts_with("1000 parts are followed before"), "{}", auto(1_000));
+    assert!(!auto(1_000_000_000).contains("are followed before"), "{}", auto(1_000_000_000));
+    let missing = open(1, Choice::Gpu, Some("no such card")).err().unwrap();
+    assert!(matches!(missing, BackendError::NoDevice { wanted: Some(_), .. }), "{missing}");
+    assert_eq!(open(u64::MAX, Choice::Cpu, None).unwrap().why, "--backend cpu");
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn survival_auto_never_takes_a_software_rasteriser_and_its_trial_remembers() {
+    use fleetwear::backend::gpu::survival_trial::compare;
+
+    let Some(device) = crate::gpu::required_device("choice::survival") else { return };
+    let world = crate::survival::world(1, 16, 10, 1);
+    let request = SurvivalRequest { tables: &world.tables, plan: &world.plan, groups: world.groups };
+    let open = |choice| open_survival(u64::MAX, DeviceShare::Usual, choice, Some(device), 2, &request).unwrap();
+    let auto = open(Choice::Auto);
+    assert!(auto.backend.description().starts_with("cpu") && auto.why.contains("software rasteriser"), "{}", auto.why);
+    assert!(open(Choice::Gpu).backend.description().contains(device));
+    let adapter = pick(Some(device)).unwrap();
+    let first = compare(adapter, 2, &request).unwrap();
+    assert!(first.cpu_per_s > 1e4 && first.gpu_per_s > 1e4, "{first:?}");
+    assert_eq!(compare(adapter, 2, &request).unwrap(), first);
 }
 
 #[cfg(feature = "gpu")]

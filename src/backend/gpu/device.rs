@@ -66,6 +66,16 @@ pub fn pick(wanted: Option<&str>) -> Result<&'static wgpu::Adapter, BackendError
     })
 }
 
+/// The adapter that `auto` may try out, or why there is none.
+pub fn hardware(wanted: Option<&str>) -> Result<&'static wgpu::Adapter, String> {
+    let adapter = pick(wanted).map_err(|error| error.to_string())?;
+    let info = adapter.get_info();
+    if is_software(&info) {
+        return Err(format!("{:?} is a software rasteriser: --backend gpu takes it", info.name));
+    }
+    Ok(adapter)
+}
+
 /// The adapters as the `devices` command lists them.
 pub fn entries() -> Vec<AdapterEntry> {
     let taken = pick(None).ok().map(|adapter| identity(&adapter.get_info()));

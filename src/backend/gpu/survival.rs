@@ -17,8 +17,8 @@ use crate::backend::survival::{PathPlan, SurvivalBackend, SurvivalBatch, Surviva
 use crate::backend::survival_gate::{PartCounts, check_batch, check_plan};
 use crate::model::survival::SurvivalTables;
 
-/// Bytes of a piece's slabs, sums or profiles at most: half of what every adapter binds.
-const PIECE_BYTES: usize = 64 << 20;
+/// Bytes of a piece's slabs, sums or profiles at most, in stages: half of what every adapter binds.
+const PIECE_STAGES: u64 = 2;
 /// Parts times paths times columns of a dispatch: a watchdog must not notice it.
 const PIECE_STEPS: usize = 1 << 28;
 /// Runs that keep a device busy.
@@ -116,12 +116,13 @@ impl GpuSurvival {
 
     /// Parts and runs of a piece at most.
     fn piece_limits(&self, uniform: &Survival) -> (usize, usize) {
+        let piece_bytes = (PIECE_STAGES * self.gpu.limits().stage_bytes) as usize;
         let columns = self.plan.columns().max(1);
         let part_words = uniform.part_width as usize;
         let profile_words = (uniform.mechanisms * (uniform.source_weeks + 1)) as usize;
         let widest_words = part_words.max(profile_words).max(2 * columns);
-        let parts = (PIECE_BYTES / (4 * widest_words)).min(PIECE_STEPS / (columns * self.width.max(1)));
-        let runs = (PIECE_BYTES / (16 * columns * self.width.max(1))).min(PIECE_RUNS);
+        let parts = (piece_bytes / (4 * widest_words)).min(PIECE_STEPS / (columns * self.width.max(1)));
+        let runs = (piece_bytes / (16 * columns * self.width.max(1))).min(PIECE_RUNS);
         (parts.min(self.gpu.limits().dispatch_rows as usize).max(1), runs.max(1))
     }
 

@@ -20,23 +20,25 @@ const RUN_ROWS: usize = 512;
 /// The device must win clearly: it takes the processor's time for packing, too.
 const MARGIN: f64 = 1.5;
 
-/// Records per second of both.
+/// What both do in a second.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Trial {
-    pub cpu_records_per_s: f64,
-    pub gpu_records_per_s: f64,
+    pub cpu_per_s: f64,
+    pub gpu_per_s: f64,
+    /// What is counted.
+    pub unit: &'static str,
 }
 
 impl Trial {
     /// Why the adapter is worth it, or why not.
     pub fn verdict(&self, name: &str) -> Result<String, String> {
-        let Self { cpu_records_per_s, gpu_records_per_s } = self;
+        let Self { cpu_per_s, gpu_per_s, unit } = self;
         let figures = format!(
-            "a trial gave {:.0} M records/s on {name:?} and {:.0} M records/s on the processor",
-            gpu_records_per_s / 1e6,
-            cpu_records_per_s / 1e6
+            "a trial gave {:.0} M {unit}/s on {name:?} and {:.0} M {unit}/s on the processor",
+            gpu_per_s / 1e6,
+            cpu_per_s / 1e6
         );
-        if *gpu_records_per_s > MARGIN * cpu_records_per_s { Ok(figures) } else { Err(figures) }
+        if *gpu_per_s > MARGIN * cpu_per_s { Ok(figures) } else { Err(figures) }
     }
 }
 
@@ -54,10 +56,11 @@ pub fn compare(adapter: &wgpu::Adapter, threads: usize, request: &DamageRequest)
     }
     let one_thread = records_per_s(request, || Ok(Box::new(CpuDamage::open(request)?)))?;
     let trial = Trial {
-        cpu_records_per_s: one_thread * threads as f64,
-        gpu_records_per_s: records_per_s(request, || {
+        cpu_per_s: one_thread * threads as f64,
+        gpu_per_s: records_per_s(request, || {
             Ok(Box::new(GpuDamage::open_on(request, adapter, GpuLimits::default())?))
         })?,
+        unit: "records",
     };
     answers.lock().unwrap_or_else(PoisonError::into_inner).insert(question, trial);
     Ok(trial)
@@ -93,7 +96,7 @@ mod tests {
 
     #[test]
     fn verdict_takes_the_device_only_where_it_wins_clearly() {
-        let trial = |gpu| Trial { cpu_records_per_s: 100e6, gpu_records_per_s: gpu };
+        let trial = |gpu| Trial { cpu_per_s: 100e6, gpu_per_s: gpu, unit: "records" };
         assert!(trial(151e6).verdict("card").is_ok_and(|why| why.contains("151 M records/s on \"card\"")));
         assert!(trial(149e6).verdict("card").is_err());
         assert!(trial(f64::NAN).verdict("card").is_err());

@@ -47,6 +47,39 @@ fn poor_histories_are_forecast_and_flagged() {
     );
 }
 
+/// Each vehicle the only one of its zone and its group, one with ten days, one with none: nobody to learn from.
+#[test]
+fn vehicles_alone_in_zone_and_group_are_forecast_and_flagged() {
+    let mut fleet = steady_fleet(3);
+    fleet.days.retain(|day| match day.vehicle {
+        1 => day.day >= FIRST_DAY + DAYS - 10,
+        2 => false,
+        _ => true,
+    });
+    simulated(
+        &fleet,
+        Layout::ByVehicle(1),
+        |plan| plan.horizon_weeks = 104,
+        |out, report| {
+            assert_eq!((report.vehicles, report.rows), (3, 9));
+            assert_defined(out);
+            let has = |vehicle: usize, flag: &str| {
+                flags(out, vehicle).iter().all(|flags| flags.split(',').any(|one| one == flag))
+            };
+            assert!(has(1, "short_history") && has(1, "season_not_on_record"), "{:?}", flags(out, 1));
+            assert!(has(2, "no_records") && !has(0, "short_history"), "{:?}", flags(out, 2));
+            // A group of one: its counts are 0 and 1 at most a renewal, its shares add to one.
+            let rows = table(out, "fleet_forecast");
+            let (by, expected) = (texts(&rows, "group_by"), super::numbers(&rows, "expected"));
+            let of_groups: Vec<f64> = (0..by.len())
+                .filter(|&row| by[row].as_deref() == Some("model"))
+                .filter_map(|row| expected[row])
+                .collect();
+            assert!(!of_groups.is_empty() && of_groups.iter().all(|&count| count >= 0.0 && count < 4.0));
+        },
+    );
+}
+
 #[test]
 fn almost_no_records_still_give_forecasts() {
     for days in [1, 5, 15, 40] {

@@ -1,5 +1,6 @@
 //! The simulation from files to tables: against an oracle, by every way of computing, and on poor data.
 
+mod alarms;
 mod bad_input;
 mod calibration;
 mod course;

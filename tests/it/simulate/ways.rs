@@ -1,8 +1,8 @@
 //! Ring 4 for futures: the same data, model and seed give the same content, however they are computed; a scenario
 //! changes what it says and nothing else.
 
-use fleetwear::backend::Choice;
-use fleetwear::engine::{SimulatePlan, VerifyPlan, verify};
+use fleetwear::backend::{BackendError, Choice};
+use fleetwear::engine::{EngineError, SimulatePlan, VerifyPlan, simulate, verify};
 use fleetwear::fleet::scan::ScanKind;
 use fleetwear::run::Control;
 
@@ -47,10 +47,41 @@ fn a_device_gives_the_same_content() {
     let Some(device) = crate::gpu::required_device("a_device_gives_the_same_content") else { return };
     let fleet = rough_fleet();
     let first = hash(&fleet, Layout::ByVehicle(1), |_| ());
-    let on_device = hash(&fleet, Layout::ByVehicle(1), |plan| {
+    let on_device = |plan: &mut SimulatePlan| {
         (plan.backend, plan.device, plan.fallback) = (Choice::Gpu, Some(device.to_owned()), false);
+    };
+    use fleetwear::backend::DeviceShare;
+    for share in [DeviceShare::Usual, DeviceShare::Small] {
+        let change = |plan: &mut SimulatePlan| {
+            on_device(plan);
+            (plan.device_share, plan.batch_vehicles) = (share, 16);
+        };
+        simulated(&fleet, Layout::ByVehicle(1), change, |_, report| {
+            assert_eq!(report.content_hash, first, "{share:?}");
+            // Both kernels ran there, and the manifest says so.
+            let parts: Vec<&str> = report.manifest.device.split("; ").collect();
+            assert!(parts.len() == 2 && parts.iter().all(|part| part.contains(device)), "{parts:?}");
+            assert!(report.manifest.device_reason.matches("--backend gpu").count() == 2, "{report:?}");
+        });
+    }
+    let warmer = "[[change]]\nchannel = \"temp_c\"\nadd = 2.0\n";
+    let scenario = hash(&fleet, Layout::ByVehicle(1), with_scenario(warmer));
+    let on_device = hash(&fleet, Layout::ByVehicle(1), |plan| {
+        with_scenario(warmer)(plan);
+        on_device(plan);
     });
-    assert_eq!(on_device, first);
+    assert_eq!(on_device, scenario, "a scenario's second kernel");
+}
+
+#[test]
+fn a_device_that_is_asked_for_and_not_there_ends_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = steady_fleet(2).write(folder.path(), Layout::ByVehicle(1)).to_string_lossy().into_owned();
+    let mut plan = SimulatePlan::new(folder.path().to_path_buf(), model, folder.path().join("out"));
+    (plan.backend, plan.device) = (Choice::Gpu, Some("no such adapter".to_owned()));
+    let error = simulate(&plan, &Control::silent()).unwrap_err();
+    assert!(matches!(&error, EngineError::Backend(BackendError::NoDevice { .. })), "{error}");
+    assert!(!plan.out.exists());
 }
 
 #[test]

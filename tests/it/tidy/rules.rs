@@ -25,7 +25,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("fleet", &["model", "run"]),
     ("score", &["backend", "fixed", "fleet", "model", "run"]),
     ("monitor", &["fixed", "fleet", "model"]),
-    ("simulate", &["backend", "fixed", "fleet", "model", "run", "score"]),
+    ("simulate", &["backend", "fixed", "fleet", "model", "monitor", "run", "score"]),
     ("synth", &["fixed", "fleet", "model", "run"]),
     ("engine", &["backend", "fixed", "fleet", "model", "monitor", "run", "score", "simulate"]),
     ("cli", &["backend", "engine", "fixed", "fleet", "model", "monitor", "run", "score", "simulate", "synth"]),
