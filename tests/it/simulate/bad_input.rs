@@ -75,7 +75,7 @@ fn vehicles_alone_in_zone_and_group_are_forecast_and_flagged() {
                 .filter(|&row| by[row].as_deref() == Some("model"))
                 .filter_map(|row| expected[row])
                 .collect();
-            assert!(!of_groups.is_empty() && of_groups.iter().all(|&count| count >= 0.0 && count < 4.0));
+            assert!(!of_groups.is_empty() && of_groups.iter().all(|count| (0.0..4.0).contains(count)));
         },
     );
 }
