@@ -1,6 +1,6 @@
 //! Which survival backend does the work, and why: the text goes into manifests.
 //!
-//! The rules are those of [`super::open`]: a device that is asked for is taken or the run ends; `auto` takes a
+//! The rules are those of [`mod@super::open`]: a device that is asked for is taken or the run ends; `auto` takes a
 //! hardware GPU only where there is enough to compute to make up for opening it, and a short trial says that it beats
 //! all the processor's threads together. Units: a step is one part along one path to one column of the plan.
 
