@@ -234,6 +234,8 @@ pub struct KindColumn {
     pub replacement: Vec<String>,
     pub inspection: Vec<String>,
     pub outcome: Vec<String>,
+    /// Kinds that are passed over, a service for example.
+    pub other: Vec<String>,
 }
 
 #[derive(Clone, Debug)]

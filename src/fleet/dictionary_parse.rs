@@ -167,10 +167,10 @@ fn meanings<const N: usize>(section: &Section, names: [&'static str; N]) -> Resu
 
 fn kind_column(section: Section) -> Result<KindColumn, FleetError> {
     let column = section.required_text("column", "name the column of kinds")?;
-    let [failure, replacement, inspection, outcome] =
-        meanings(&section, ["failure", "replacement", "inspection", "outcome"])?;
+    let [failure, replacement, inspection, outcome, other] =
+        meanings(&section, ["failure", "replacement", "inspection", "outcome", "other"])?;
     section.finish()?;
-    Ok(KindColumn { column, failure, replacement, inspection, outcome })
+    Ok(KindColumn { column, failure, replacement, inspection, outcome, other })
 }
 
 fn finding_column(section: Section) -> Result<FindingColumn, FleetError> {

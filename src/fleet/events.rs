@@ -23,13 +23,15 @@ use super::time::TimeAxis;
 use super::vehicles::{EventKind, Finding, FleetEvent, Vehicles};
 use crate::run::Control;
 
-/// Rows in = taken + duplicates + quarantined. Reasons are asked in the order of the fields; the first counts.
+/// Rows in = taken + duplicates + other kinds + quarantined. Reasons are asked in the order of the fields; the first counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct EventsAccount {
     pub rows_in: u64,
     pub taken: u64,
     /// Rows that repeat another's vehicle, component, position, kind and day.
     pub duplicates: u64,
+    /// Rows of kinds that the dictionary says to pass over.
+    pub other_kind: u64,
     pub no_vehicle: u64,
     /// Without the day it occurred, or with one out of range.
     pub no_date: u64,
@@ -47,7 +49,7 @@ impl EventsAccount {
     }
 
     pub fn balances(&self) -> bool {
-        self.rows_in == self.taken + self.duplicates + self.quarantined()
+        self.rows_in == self.taken + self.duplicates + self.other_kind + self.quarantined()
     }
 }
 
@@ -121,7 +123,11 @@ pub(super) fn load(
                 Some(raw) => {
                     let raw = text(raw, row).unwrap_or_default();
                     match kinds.get(raw) {
-                        Some(&kind) => kind,
+                        Some(Some(kind)) => *kind,
+                        Some(None) => {
+                            account.other_kind += 1;
+                            continue;
+                        }
                         None => {
                             account.unknown_kind.add(raw);
                             continue;
@@ -246,13 +252,15 @@ fn text(texts: &StringArray, row: usize) -> Option<&str> {
     Some(texts).filter(|texts| texts.is_valid(row)).map(|texts| texts.value(row)).filter(|text| !text.is_empty())
 }
 
-fn kinds(table: &EventsTable) -> BTreeMap<&str, EventKind> {
+/// What each raw value means; `None`: to be passed over.
+fn kinds(table: &EventsTable) -> BTreeMap<&str, Option<EventKind>> {
     let Some(kind) = &table.kind else { return BTreeMap::new() };
     let meanings = [
-        (&kind.failure, EventKind::Failure),
-        (&kind.replacement, EventKind::Replacement),
-        (&kind.inspection, EventKind::Inspection),
-        (&kind.outcome, EventKind::Outcome),
+        (&kind.failure, Some(EventKind::Failure)),
+        (&kind.replacement, Some(EventKind::Replacement)),
+        (&kind.inspection, Some(EventKind::Inspection)),
+        (&kind.outcome, Some(EventKind::Outcome)),
+        (&kind.other, None),
     ];
     meanings.into_iter().flat_map(|(raw, kind)| raw.iter().map(move |raw| (raw.as_str(), kind))).collect()
 }

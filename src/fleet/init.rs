@@ -202,7 +202,7 @@ fn written(columns: &[Column], files: &str, file_count: usize, rows: i64) -> Str
     line(&mut text, "# files = \"work_orders.parquet\"");
     line(&mut text, "# occurred_on = \"failed_on\"");
     line(&mut text, "# component = \"component\"");
-    line(&mut text, "# kind = { column = \"type\", failure = [\"F\"], replacement = [\"R\"] }");
+    line(&mut text, "# kind = { column = \"type\", failure = [\"F\"], replacement = [\"R\"], other = [\"S\"] }");
     text
 }
 

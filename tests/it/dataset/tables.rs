@@ -33,7 +33,7 @@ occurred_on = "on"
 reported_on = "seen"
 component = "part"
 position = "side"
-kind = { column = "kind", failure = ["F"], replacement = ["R"] }
+kind = { column = "kind", failure = ["F"], replacement = ["R"], other = ["S"] }
 finding = { column = "result", confirmed = ["C"], not_found = ["N"] }
 odometer_km = "odo"
 "#;
@@ -129,6 +129,7 @@ fn write_hostile(folder: &Path, part: usize) {
             (Some("v1"), Some(100), None, None, None, Some("F"), 1.0),
             (Some("v1"), Some(100), None, Some("wheel"), None, Some("Z"), 1.0),
             (Some("v1"), Some(100), None, Some("wheel"), None, None, 1.0),
+            (Some("v1"), Some(100), None, Some("wheel"), None, Some("S"), 1.0),
         ],
         vec![
             (Some("v3"), Some(100), Some(103), Some("wheel"), Some("left"), Some("R"), 3.0),
@@ -165,7 +166,7 @@ fn every_row_is_accounted_for_in_any_order() {
 
         let events = account.events.as_ref().unwrap();
         assert!(events.balances());
-        assert_eq!((events.rows_in, events.taken, events.duplicates), (11, 4, 2));
+        assert_eq!((events.rows_in, events.taken, events.duplicates, events.other_kind), (12, 4, 2, 1));
         assert_eq!((events.no_vehicle, events.no_date, events.no_component, events.unknown_kind.rows), (1, 1, 1, 2));
         assert_eq!(events.unknown_kind.values.iter().collect::<Vec<_>>(), [(&String::new(), &1), (&"Z".into(), &1)]);
         assert_eq!(events.reported_before_occurred, 1);
