@@ -63,7 +63,10 @@ impl TablesAccount {
             let strange: Vec<String> = events.unknown_kind.values.keys().map(|value| format!("{value:?}")).collect();
             let kinds = match strange.is_empty() {
                 true => String::new(),
-                false => format!(" (kinds that no list of `kind` names: {}; those to pass over belong in `other`)", strange.join(", ")),
+                false => format!(
+                    " (kinds that no list of `kind` names: {}; those to pass over belong in `other`)",
+                    strange.join(", ")
+                ),
             };
             format!("{} of {} events{kinds}", events.quarantined(), events.rows_in)
         });

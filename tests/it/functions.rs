@@ -11,37 +11,63 @@ use fleetwear::fixed::threefry::threefry2x32;
 use crate::gpu::required_device;
 
 /// Words that go in and come out of one call of a function under test.
-struct Call {
-    body: &'static str,
-    words_in: usize,
-    words_out: usize,
+pub struct Call {
+    /// Where the function stands.
+    pub source: &'static str,
+    pub body: &'static str,
+    pub words_in: usize,
+    pub words_out: usize,
 }
 
-const EXP2_FRACTION: Call =
-    Call { body: "outputs[call] = exp2_fraction_q31(inputs[call]);", words_in: 1, words_out: 1 };
+/// A buffer that the function itself reads: its number in group 0, its usage, its bytes.
+pub type Given<'a> = (u32, wgpu::BufferUsages, &'a [u8]);
+
+const EXP2_FRACTION: Call = Call {
+    source: shaders::FIXED,
+    body: "outputs[call] = exp2_fraction_q31(inputs[call]);",
+    words_in: 1,
+    words_out: 1,
+};
 const INCREMENT: Call = Call {
+    source: shaders::FIXED,
     body: "let x = increment_q48(bitcast<i32>(inputs[call]));
            outputs[call * 3u] = x.lo; outputs[call * 3u + 1u] = x.hi; outputs[call * 3u + 2u] = x.capped;",
     words_in: 1,
     words_out: 3,
 };
-const CARRY: Call =
-    Call { body: "outputs[call] = carry_of(inputs[call * 2u], inputs[call * 2u + 1u]);", words_in: 2, words_out: 1 };
-const LOG2: Call = Call { body: "outputs[call] = bitcast<u32>(log2_q20(inputs[call]));", words_in: 1, words_out: 1 };
+const CARRY: Call = Call {
+    source: shaders::FIXED,
+    body: "outputs[call] = carry_of(inputs[call * 2u], inputs[call * 2u + 1u]);",
+    words_in: 2,
+    words_out: 1,
+};
+const LOG2: Call = Call {
+    source: shaders::LOG2,
+    body: "outputs[call] = bitcast<u32>(log2_q20(inputs[call]));",
+    words_in: 1,
+    words_out: 1,
+};
 const PRODUCT: Call = Call {
+    source: shaders::LOG2,
     body: "let x = product(inputs[call * 2u], inputs[call * 2u + 1u]);
            outputs[call * 2u] = x.x; outputs[call * 2u + 1u] = x.y;",
     words_in: 2,
     words_out: 2,
 };
 const SCALE: Call = Call {
+    source: shaders::LOG2,
     body: "outputs[call] = bitcast<u32>(scale_q20(bitcast<i32>(inputs[call * 2u]), inputs[call * 2u + 1u]));",
     words_in: 2,
     words_out: 1,
 };
-const BORROW: Call =
-    Call { body: "outputs[call] = borrow_of(inputs[call * 2u], inputs[call * 2u + 1u]);", words_in: 2, words_out: 1 };
+const BORROW: Call = Call {
+    source: shaders::LOG2,
+    body: "outputs[call] = borrow_of(inputs[call * 2u], inputs[call * 2u + 1u]);",
+    words_in: 2,
+    words_out: 1,
+};
 const THREEFRY: Call = Call {
+    source: shaders::RNG,
     body: "let at = call * 4u;
            let x = threefry2x32(vec2<u32>(inputs[at], inputs[at + 1u]), vec2<u32>(inputs[at + 2u], inputs[at + 3u]));
            outputs[call * 2u] = x.x; outputs[call * 2u + 1u] = x.y;",
@@ -50,21 +76,18 @@ const THREEFRY: Call = Call {
 };
 
 /// Runs one call a lane on the device.
-fn evaluate(gpu: &Gpu, call: &Call, inputs: &[u32]) -> Vec<u32> {
+fn evaluate(gpu: &Gpu, call: &Call, given: &[Given], inputs: &[u32]) -> Vec<u32> {
     let calls = inputs.len() / call.words_in;
     let source = format!(
-        "{}{}{}
-        @group(0) @binding(0) var<storage, read> inputs: array<u32>;
-        @group(0) @binding(1) var<storage, read_write> outputs: array<u32>;
+        "{}
+        @group(0) @binding(10) var<storage, read> inputs: array<u32>;
+        @group(0) @binding(11) var<storage, read_write> outputs: array<u32>;
         @compute @workgroup_size(64)
         fn every_call(@builtin(global_invocation_id) id: vec3<u32>) {{
             let call = id.x;
             if call < {calls}u {{ {} }}
         }}",
-        shaders::FIXED,
-        shaders::LOG2,
-        shaders::RNG,
-        call.body
+        call.source, call.body
     );
     let module = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
         label: None,
@@ -74,7 +97,7 @@ fn evaluate(gpu: &Gpu, call: &Call, inputs: &[u32]) -> Vec<u32> {
         label: None,
         layout: None,
         module: &module,
-        entry_point: None,
+        entry_point: Some("every_call"),
         compilation_options: wgpu::PipelineCompilationOptions::default(),
         cache: None,
     });
@@ -83,7 +106,20 @@ fn evaluate(gpu: &Gpu, call: &Call, inputs: &[u32]) -> Vec<u32> {
     let input = gpu.buffer("inputs", 4 * inputs.len() as u64, storage).unwrap();
     gpu.queue.write_buffer(&input, 0, bytemuck::cast_slice(inputs));
     let output = gpu.buffer("outputs", out_bytes, storage | wgpu::BufferUsages::COPY_SRC).unwrap();
-    let binding = fleetwear::backend::gpu::sums::bind(gpu, &pipeline.get_bind_group_layout(0), &[&input, &output]);
+    let mut buffers = vec![(10, input), (11, output.clone())];
+    for (number, usage, bytes) in given {
+        let buffer = gpu.buffer("given", bytes.len() as u64, *usage).unwrap();
+        gpu.queue.write_buffer(&buffer, 0, bytes);
+        buffers.push((*number, buffer));
+    }
+    let entries: Vec<wgpu::BindGroupEntry> = (buffers.iter())
+        .map(|(number, buffer)| wgpu::BindGroupEntry { binding: *number, resource: buffer.as_entire_binding() })
+        .collect();
+    let binding = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+        label: None,
+        layout: &pipeline.get_bind_group_layout(0),
+        entries: &entries,
+    });
     let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
     {
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
@@ -100,7 +136,7 @@ fn evaluate(gpu: &Gpu, call: &Call, inputs: &[u32]) -> Vec<u32> {
     words
 }
 
-fn open(test: &str) -> Option<Gpu> {
+pub fn open(test: &str) -> Option<Gpu> {
     let device = required_device(test)?;
     Some(Gpu::open(pick(Some(device)).unwrap(), GpuLimits { poison: true, ..GpuLimits::default() }).unwrap())
 }
@@ -112,8 +148,19 @@ fn first_difference(expected: &[u32], got: &[u32], words_out: usize) -> Option<u
 }
 
 fn assert_equal(gpu: &Gpu, name: &str, call: &Call, inputs: &[u32], twin: impl Fn(&[u32]) -> Vec<u32>) {
+    assert_equal_given(gpu, name, call, &[], inputs, twin);
+}
+
+pub fn assert_equal_given(
+    gpu: &Gpu,
+    name: &str,
+    call: &Call,
+    given: &[Given],
+    inputs: &[u32],
+    twin: impl Fn(&[u32]) -> Vec<u32>,
+) {
     let expected: Vec<u32> = inputs.chunks(call.words_in).flat_map(twin).collect();
-    let got = evaluate(gpu, call, inputs);
+    let got = evaluate(gpu, call, given, inputs);
     if let Some(at) = first_difference(&expected, &got, call.words_out) {
         panic!("{name}: call {at} differs, inputs {:?}", &inputs[at * call.words_in..][..call.words_in]);
     }
@@ -199,7 +246,7 @@ fn threefry_gives_the_known_answers_and_equals_its_twin() {
     let known =
         [0, 0, 0, 0, u32::MAX, u32::MAX, u32::MAX, u32::MAX, 0x1319_8a2e, 0x0370_7344, 0x243f_6a88, 0x85a3_08d3];
     let answers = [0x6b20_0159, 0x99ba_4efe, 0x1cb9_96fc, 0xbb00_2be7, 0xc492_3a9c, 0x483d_f7a0];
-    assert_eq!(evaluate(&gpu, &THREEFRY, &known), answers);
+    assert_eq!(evaluate(&gpu, &THREEFRY, &[], &known), answers);
     let random: Vec<u32> = (0..131_072).flat_map(|index| threefry2x32([5, 8], [index, 1])).collect();
     assert_equal(&gpu, "threefry2x32", &THREEFRY, &random, |words| {
         threefry2x32([words[0], words[1]], [words[2], words[3]]).to_vec()

@@ -1,6 +1,7 @@
 //! The survival kernel: fleets of random parts that its tests share.
 
 mod batches;
+mod functions;
 mod oracle;
 
 use fleetwear::backend::survival::{Mark, PathPlan, SurvivalBatch, pack_increments};
