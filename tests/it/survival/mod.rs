@@ -1,6 +1,7 @@
 //! The survival kernel: fleets of random parts that its tests share.
 
 mod batches;
+#[cfg(feature = "gpu")]
 mod functions;
 mod oracle;
 
