@@ -19,7 +19,7 @@ use crate::fleet::dataset::Dataset;
 use crate::fleet::dictionary::ChannelSource;
 use crate::fleet::error::FleetError;
 use crate::fleet::joins::JoinTable;
-use crate::fleet::manifest::{ManifestAccount, StageTiming};
+use crate::fleet::manifest::{ManifestAccount, ManifestInput, ReadBy, StageTiming};
 use crate::fleet::scan::{ChunkSink, ScanReport, ScanRequest, scan};
 use crate::fleet::time::TimeAxis;
 use crate::run::Control;
@@ -98,22 +98,30 @@ impl Night {
     /// Takes up a state: the same model, dictionary and kind of time as ever, and history files that are still what
     /// they were. `rebuild`: begins anew, whatever the folder holds.
     pub fn begin(
-        folder: StateFolder,
+        mut folder: StateFolder,
         rebuild: bool,
         drivers: bool,
         prepared: &mut Prepared,
+        control: &Control,
     ) -> Result<Self, EngineError> {
         let began = Instant::now();
         let axis = prepared.dataset.axis;
         let made_from = made_from(prepared, drivers);
-        let record = if rebuild { None } else { folder.current()? };
+        let record = match rebuild {
+            true => {
+                folder.begin_anew()?;
+                None
+            }
+            false => folder.current()?,
+        };
         folder.discard_unfinished();
         let mut stock = Stock::default();
         let mut before = None;
         if let Some(record) = record {
             refuse_other(&record.made_from, &made_from)?;
             let present: Vec<PathBuf> = prepared.dataset.files.iter().map(|file| file.path.clone()).collect();
-            stock = Stock::take(&record.consumed, &present, &prepared.dataset.dictionary.histories.files.base)?;
+            let base = &prepared.dataset.dictionary.histories.files.base;
+            stock = Stock::take(&record.consumed, &present, base, control)?;
             before = Some(Before::load(&folder, record, &mut prepared.dataset)?);
         }
         Ok(Self { folder, before, stock, made_from, axis, drivers, load_time: began.elapsed() })
@@ -197,6 +205,24 @@ impl Night {
         };
         let times = NightTimes { load: self.load_time, ..night.times };
         Ok((done, Kept { next: night.next, times, counts: night.counts }))
+    }
+
+    /// The history files that earlier nights read and this one did not: the sums hold their rows too.
+    pub fn earlier_inputs(&self, prepared: &Prepared, scan: &ScanReport) -> Vec<ManifestInput> {
+        let base = &prepared.dataset.dictionary.histories.files.base;
+        let tonight: BTreeSet<&Path> = scan.inputs.iter().map(|file| file.path.as_path()).collect();
+        let earlier = self.stock.consumed.iter().map(|file| (base.join(&file.path), file));
+        earlier
+            .filter(|(path, _)| !tonight.contains(path.as_path()))
+            .map(|(path, file)| ManifestInput {
+                table: "histories".to_owned(),
+                path: path.to_string_lossy().into_owned(),
+                bytes: file.stamp.bytes,
+                rows: file.rows,
+                blake3: file.blake3.clone(),
+                read: ReadBy::Earlier,
+            })
+            .collect()
     }
 
     /// Stages the next generation. The scores that belong to it are complete but not yet placed.

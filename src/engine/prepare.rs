@@ -60,8 +60,6 @@ impl Prepared {
             .iter()
             .map(|mode| ModeParts { id: &mode.id, component: &mode.component, positions: &mode.positions })
             .collect();
-        let path = &dataset.dictionary.path;
-        let text = std::fs::read(path).map_err(|error| crate::fleet::error::FleetError::io(path, error))?;
         Ok(Self {
             channels: model.channels.clone(),
             exposures: exposure_columns(&model, &codes),
@@ -72,7 +70,7 @@ impl Prepared {
                 TimeAxis::Days | TimeAxis::SecondsSince2000 => dataset.dictionary.histories.period.usual_days(),
             },
             regular: matches!(dataset.dictionary.histories.period, Period::Day | Period::Week | Period::Month),
-            dictionary_blake3: blake3::hash(&text).to_hex().to_string(),
+            dictionary_blake3: dataset.dictionary.blake3.clone(),
             model,
             dataset,
         })

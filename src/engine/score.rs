@@ -12,7 +12,6 @@ use super::write_scores::{table, write_scores};
 use crate::backend::DeviceShare;
 use crate::fleet::account::Account;
 use crate::fleet::dictionary::Dictionary;
-use crate::fleet::error::FleetError;
 use crate::fleet::manifest::{Manifest, ManifestAccount, ManifestModel, StageTiming};
 use crate::fleet::writer::OutputFolder;
 use crate::model::spec::Model;
@@ -45,7 +44,10 @@ pub fn score(plan: &ScorePlan, control: &Control) -> Result<ScoreReport, EngineE
     let mut prepared = Prepared::open(&plan.data, &plan.model, plan.threads, control)?;
     prepared.dataset.spill_to(plan.spill_folder.as_deref().or(Some(folder.staging())));
     let night = match state {
-        Some(state) => Some(pool.install(|| Night::begin(state, plan.rebuild_state, plan.drivers, &mut prepared))?),
+        Some(state) => {
+            let begin = || Night::begin(state, plan.rebuild_state, plan.drivers, &mut prepared, control);
+            Some(pool.install(begin)?)
+        }
         None => None,
     };
     let prepared = prepared;
@@ -126,6 +128,7 @@ pub fn score(plan: &ScorePlan, control: &Control) -> Result<ScoreReport, EngineE
     let content_hash = pool.install(|| write_scores(&rows, Some((&folder, &spec)), control))?;
     timings.write = stage.elapsed();
     let mut night_report = None;
+    let earlier = night.as_ref().map(|night| night.earlier_inputs(&prepared, &scan)).unwrap_or_default();
     if let (Some(night), Some(kept)) = (&night, kept) {
         control.emit(Event::Stage { name: "store", total_rows: None });
         let scores = ScoresOfState {
@@ -149,7 +152,7 @@ pub fn score(plan: &ScorePlan, control: &Control) -> Result<ScoreReport, EngineE
         }),
         dictionary_blake3: Some(prepared.dictionary_blake3.clone()),
         as_of: Some(as_of),
-        inputs: prepared.dataset.manifest_inputs(&scan.inputs),
+        inputs: earlier.into_iter().chain(prepared.dataset.manifest_inputs(&scan.inputs)).collect(),
         table_rows: prepared.dataset.table_rows(),
         account: Some(ManifestAccount::from(&scan.account)),
         content_hash: Some(content_hash.clone()),
@@ -188,9 +191,8 @@ pub fn score(plan: &ScorePlan, control: &Control) -> Result<ScoreReport, EngineE
 fn was_asked_before(plan: &ScorePlan) -> Result<bool, EngineError> {
     let Some(manifest) = super::report::read_manifest(&plan.out) else { return Ok(false) };
     let dictionary = Dictionary::load(&plan.data)?;
-    let text = std::fs::read(&dictionary.path).map_err(|error| FleetError::io(&dictionary.path, error))?;
     Ok(manifest.options == options(plan)
-        && manifest.dictionary_blake3 == Some(blake3::hash(&text).to_hex().to_string())
+        && manifest.dictionary_blake3 == Some(dictionary.blake3)
         && manifest.model.map(|model| model.blake3) == Some(Model::load(&plan.model)?.hash))
 }
 

@@ -58,7 +58,7 @@ pub(super) fn night_by_night(
             prepared.dataset.vehicles.events.insert(*place, event.clone());
         }
         let tonight = prepared.cut(cut.as_of_day.saturating_sub(NIGHTS - night))?;
-        let state = Night::begin(StateFolder::open(folder.path())?, false, way.drivers, prepared)?;
+        let state = Night::begin(StateFolder::open(folder.path())?, false, way.drivers, prepared, control)?;
         let read = |dataset: &Dataset, request: &ScanRequest, sink: &dyn ChunkSink| -> Result<ScanReport, FleetError> {
             let Some((id, record)) = &late_record else { return scan(dataset, request, control, sink) };
             let hidden = (night < delivery).then_some((id.as_str(), record.tick[0]));

@@ -16,8 +16,10 @@ const DAYS_PER_WEEK: f64 = 7.0;
 /// A whole `dataset.toml`, checked for consistency but not yet against files.
 #[derive(Clone, Debug)]
 pub struct Dictionary {
-    /// The file itself, for error messages and hashes.
+    /// The file itself, for error messages.
     pub path: PathBuf,
+    /// BLAKE3 of the text that was parsed, hex: the file may say something else by now.
+    pub blake3: String,
     pub histories: Histories,
     /// All channels, in the order of the file; then the built-in `period_days` where the period is a month.
     pub channels: Vec<ChannelDefinition>,

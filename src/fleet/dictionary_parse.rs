@@ -50,7 +50,8 @@ pub(super) fn dictionary(file: &Path, text: &str) -> Result<Dictionary, FleetErr
     }
     let histories = histories_table(histories, period, &base)?;
     top.finish()?;
-    Ok(Dictionary { path: file.to_path_buf(), histories, channels, joins, vehicles, events })
+    let blake3 = blake3::hash(text.as_bytes()).to_hex().to_string();
+    Ok(Dictionary { path: file.to_path_buf(), blake3, histories, channels, joins, vehicles, events })
 }
 
 fn files(section: &Section, base: &Path) -> Result<Files, FleetError> {

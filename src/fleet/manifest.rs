@@ -68,7 +68,7 @@ pub struct ManifestModel {
     pub blake3: String,
 }
 
-/// A file that was read.
+/// A file that a result was made from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ManifestInput {
     /// Which table of the dictionary: "histories", "vehicles", "events", "joins.weather".
@@ -79,6 +79,25 @@ pub struct ManifestInput {
     pub rows: u64,
     /// Empty where hashing was switched off.
     pub blake3: String,
+    /// By which run, if not by this one.
+    #[serde(default, skip_serializing_if = "ReadBy::is_this_run")]
+    pub read: ReadBy,
+}
+
+/// Who read an input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadBy {
+    #[default]
+    ThisRun,
+    /// An earlier night, from which a state kept the sums.
+    Earlier,
+}
+
+impl ReadBy {
+    fn is_this_run(&self) -> bool {
+        *self == Self::ThisRun
+    }
 }
 
 /// A file that was written.
@@ -169,6 +188,7 @@ impl ManifestInput {
             bytes: file.stamp.bytes,
             rows: file.rows,
             blake3: file.blake3.clone(),
+            read: ReadBy::ThisRun,
         }
     }
 }

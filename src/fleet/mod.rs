@@ -21,7 +21,7 @@ pub mod guard;
 mod history_file;
 pub mod ids;
 pub mod init;
-mod input_hash;
+pub(crate) mod input_hash;
 pub mod joins;
 mod lakehouse;
 mod latest;

@@ -196,3 +196,13 @@ fn no_dictionary_is_said_plainly() {
     let error = Dictionary::load(folder.path()).unwrap_err().to_string();
     assert!(error.contains("dataset.toml:2: `TOML`: is not UTF-8"), "{error}");
 }
+
+#[test]
+fn the_hash_is_that_of_the_text_that_was_parsed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("dataset.toml");
+    std::fs::write(&path, WHOLE).unwrap();
+    let dictionary = Dictionary::load(&path).unwrap();
+    std::fs::write(&path, "# edited while a run that had read it was going on").unwrap();
+    assert_eq!(dictionary.blake3, blake3::hash(WHOLE.as_bytes()).to_hex().to_string());
+}

@@ -1,7 +1,7 @@
 //! The state folder: complete generations side by side, and a pointer to the one that counts.
 //!
 //! ```text
-//! DIR/CURRENT          name of the generation that counts, swapped by rename
+//! DIR/CURRENT          name of the generation that counts, "none" before the first; swapped by rename
 //! DIR/gen-00000012/    state.json and the arrays of one generation
 //! DIR/log-00000012/    packed records that this night added; later generations refer to them
 //! DIR/lock             held by the run that uses the state
@@ -11,6 +11,9 @@
 //! run leaves beside the pointer's generation is removed by the next one, unless that run had placed its scores and
 //! only the pointer is missing ([`StateFolder::pending`]). Each folder appears by one rename
 //! ([`crate::fleet::writer`]).
+//!
+//! The pointer is there before anything else is: where it is missing and generations or logs are not, it was lost, and
+//! nothing says which of them count.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
@@ -23,6 +26,10 @@ use crate::fleet::writer::folder::{SUCCESS, entries_to_disk, make_folders};
 
 const CURRENT: &str = "CURRENT";
 const CURRENT_STAGED: &str = "CURRENT.staged";
+/// What was found in the pointer's place and cannot be replaced by a rename.
+const CURRENT_ASIDE: &str = ".CURRENT";
+/// What the pointer says before the first generation.
+const NONE: &str = "none";
 const LOCK: &str = "lock";
 const GENERATION: &str = "gen-";
 const LOG: &str = "log-";
@@ -45,7 +52,7 @@ pub struct StateFolder {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Pointer {
     /// No generation counts yet.
-    Absent,
+    Nothing,
     Names(u64),
     /// It cannot be read, or names no generation: only a run that begins anew can use the folder.
     Damaged(String),
@@ -75,17 +82,24 @@ impl StateFolder {
             Err(TryLockError::WouldBlock) => return Err(StateError::InUse { path }),
             Err(TryLockError::Error(error)) => return Err(StateError::io(&lock_path, "lock", error)),
         }
+        let highest = highest_number(&path)?;
+        if highest == 0 && fs::exists(path.join(CURRENT)).is_ok_and(|exists| !exists) {
+            write_pointer(&path, NONE)?;
+        }
         let pointer = read_pointer(&path);
         let next = match pointer {
-            Pointer::Absent => 1,
+            Pointer::Nothing => 1,
             Pointer::Names(generation) => generation + 1,
-            Pointer::Damaged(_) => {
-                let names = entries(&path)?;
-                let numbers = names.iter().filter_map(|name| number(name, GENERATION).or_else(|| number(name, LOG)));
-                numbers.max().unwrap_or(0) + 1
-            }
+            Pointer::Damaged(_) => highest + 1,
         };
         Ok(Self { path, _lock: lock, pointer, next })
+    }
+
+    /// For a run that begins anew, whatever the folder holds: its generation and log get a number that nothing has,
+    /// so that all that is there stays until that generation counts.
+    pub fn begin_anew(&mut self) -> Result<(), StateError> {
+        self.next = highest_number(&self.path)? + 1;
+        Ok(())
     }
 
     pub fn path(&self) -> &Path {
@@ -95,16 +109,21 @@ impl StateFolder {
     /// The generation that counts, if there is any.
     pub fn current(&self) -> Result<Option<StateRecord>, StateError> {
         match &self.pointer {
-            Pointer::Absent => Ok(None),
+            Pointer::Nothing => Ok(None),
             Pointer::Names(generation) => self.record(*generation).map(Some),
             Pointer::Damaged(problem) => Err(StateError::damaged(&self.path.join(CURRENT), problem)),
         }
     }
 
     /// The generation after the current one, if a run completed it but was killed before it counted. One that cannot
-    /// be read never counted and is none.
+    /// be read never counted and is none. Where the current one is gone, nothing is.
     pub fn pending(&self) -> Option<StateRecord> {
         let next = self.next();
+        if let Pointer::Names(generation) = self.pointer
+            && !self.generation(generation).exists()
+        {
+            return None;
+        }
         let complete = self.generation(next).join(SUCCESS).exists();
         if complete { self.record(next).ok() } else { None }
     }
@@ -131,19 +150,7 @@ impl StateFolder {
         if read_pointer(&self.path) != self.pointer {
             return Err(StateError::InUse { path: self.path.clone() });
         }
-        let (staged, pointer) = (self.path.join(CURRENT_STAGED), self.path.join(CURRENT));
-        File::create(&staged)
-            .and_then(|mut file| {
-                file.write_all(format!("{GENERATION}{next:08}\n").as_bytes())?;
-                file.sync_all()
-            })
-            .map_err(|error| StateError::io(&staged, "write", error))?;
-        if pointer.is_dir() {
-            // Somebody's mistake, and damaged therefore: a rename does not replace it.
-            fs::remove_dir_all(&pointer).map_err(|error| StateError::io(&pointer, "remove", error))?;
-        }
-        fs::rename(&staged, &pointer).map_err(|error| StateError::io(&pointer, "swap", error))?;
-        entries_to_disk(&self.path).map_err(|error| StateError::io(&self.path, "sync folder", error))?;
+        write_pointer(&self.path, &format!("{GENERATION}{next:08}"))?;
         self.pointer = Pointer::Names(next);
         self.next = next + 1;
         self.clean(Some(&record));
@@ -216,6 +223,7 @@ fn is_ours(name: &str) -> bool {
 fn read_pointer(folder: &Path) -> Pointer {
     const SHOWN: usize = 40;
     match fs::read_to_string(folder.join(CURRENT)) {
+        Ok(text) if text.trim() == NONE => Pointer::Nothing,
         Ok(text) => match number(text.trim(), GENERATION) {
             Some(generation) => Pointer::Names(generation),
             None => {
@@ -223,9 +231,37 @@ fn read_pointer(folder: &Path) -> Pointer {
                 Pointer::Damaged(format!("it says {shown:?} and names no generation"))
             }
         },
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Pointer::Absent,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Pointer::Damaged("it is missing, and generations or logs are there".to_owned())
+        }
         Err(error) => Pointer::Damaged(error.to_string()),
     }
+}
+
+/// Swaps the pointer.
+fn write_pointer(folder: &Path, text: &str) -> Result<(), StateError> {
+    let (staged, pointer) = (folder.join(CURRENT_STAGED), folder.join(CURRENT));
+    File::create(&staged)
+        .and_then(|mut file| {
+            file.write_all(format!("{text}\n").as_bytes())?;
+            file.sync_all()
+        })
+        .map_err(|error| StateError::io(&staged, "write", error))?;
+    if pointer.is_dir() {
+        // Somebody's mistake, and damaged therefore: a rename does not replace it.
+        let aside = folder.join(CURRENT_ASIDE);
+        let _ = fs::remove_dir_all(&aside);
+        fs::rename(&pointer, &aside).map_err(|error| StateError::io(&pointer, "move", error))?;
+    }
+    fs::rename(&staged, &pointer).map_err(|error| StateError::io(&pointer, "swap", error))?;
+    entries_to_disk(folder).map_err(|error| StateError::io(folder, "sync folder", error))
+}
+
+/// The highest number of a generation or log; 0 where there is none.
+fn highest_number(folder: &Path) -> Result<u64, StateError> {
+    let names = entries(folder)?;
+    let numbers = names.iter().filter_map(|name| number(name, GENERATION).or_else(|| number(name, LOG)));
+    Ok(numbers.max().unwrap_or(0))
 }
 
 /// The number in the whole name of a generation or log: a name cut short has none.

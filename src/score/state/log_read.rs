@@ -21,7 +21,6 @@ use rayon::prelude::*;
 use super::error::StateError;
 use super::log_write::schema;
 use super::record::LogFile;
-use super::stock;
 use crate::fleet::chunk::Chunk;
 use crate::fleet::scan::SinkError;
 use crate::run::Control;
@@ -159,6 +158,13 @@ impl<'a> LogReader<'a> {
     }
 }
 
+/// BLAKE3 of a file, hex.
+fn hash(path: &Path) -> std::io::Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(File::open(path)?)?;
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
 /// A log file with its footer read.
 struct Opened {
     path: PathBuf,
@@ -168,7 +174,7 @@ struct Opened {
 
 impl Opened {
     fn new(path: PathBuf, blake3: &str, channels: usize) -> Result<Self, StateError> {
-        if stock::hash(&path).map_err(|error| StateError::damaged(&path, error))? != blake3 {
+        if hash(&path).map_err(|error| StateError::damaged(&path, error))? != blake3 {
             return Err(StateError::damaged(&path, "its content is not what was written"));
         }
         let file = File::open(&path).map_err(|error| StateError::damaged(&path, error))?;

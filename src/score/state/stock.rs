@@ -16,9 +16,13 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::error::StateError;
+use super::night::NightError;
 use super::record::{ConsumedFile, kept_path};
+use crate::fleet::error::FleetError;
 use crate::fleet::files::SourceFile;
+use crate::fleet::input_hash::InputHashes;
 use crate::fleet::stamp::Stamp;
+use crate::run::{Control, Event};
 
 /// The history files as a night finds them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,8 +39,13 @@ pub struct Stock {
 
 impl Stock {
     /// Compares the dataset's files with those the state has read. `base` is the folder of `dataset.toml`. Runs on the
-    /// current rayon pool.
-    pub fn take(consumed: &[ConsumedFile], present: &[PathBuf], base: &Path) -> Result<Self, StateError> {
+    /// current rayon pool; hashing can take as long as reading everything, and is told and stopped.
+    pub fn take(
+        consumed: &[ConsumedFile],
+        present: &[PathBuf],
+        base: &Path,
+        control: &Control,
+    ) -> Result<Self, NightError> {
         let mut sought: BTreeMap<&Path, &ConsumedFile> =
             consumed.iter().map(|file| (file.path.as_path(), file)).collect();
         let mut stock = Self::default();
@@ -53,10 +62,21 @@ impl Stock {
             }
         }
         let lengths: BTreeSet<u64> = sought.values().map(|file| file.stamp.bytes).collect();
-        let hashes: Vec<Option<String>> = open
-            .par_iter()
-            .map(|(path, _, stamp)| lengths.contains(&stamp.bytes).then(|| hash(path)).transpose())
-            .collect::<Result<_, _>>()?;
+        let touched = open.iter().filter(|(_, name, _)| sought.contains_key(name.as_path())).count();
+        if touched > 0 {
+            control.emit(Event::Warning(format!(
+                "{touched} history files have other times than when the state read them: comparing their content"
+            )));
+        }
+        let hashing = InputHashes::new(true);
+        let hash = |(path, _, stamp): &(&PathBuf, PathBuf, Stamp)| -> Result<Option<String>, FleetError> {
+            if !lengths.contains(&stamp.bytes) {
+                return Ok(None);
+            }
+            hashing.hash(path, control)?;
+            Ok(Some(hashing.of(path)))
+        };
+        let hashes: Vec<Option<String>> = open.par_iter().map(hash).collect::<Result<_, _>>()?;
         // First those that still have their name, so that of equal files each keeps its own.
         let mut moved = Vec::new();
         for (file, hash) in open.into_iter().zip(hashes) {
@@ -136,16 +156,11 @@ fn stamp(path: &Path) -> Result<Stamp, StateError> {
     Ok(Stamp::from(&metadata))
 }
 
-/// BLAKE3 of a file, hex.
-pub fn hash(path: &Path) -> Result<String, StateError> {
-    let mut hasher = blake3::Hasher::new();
-    let file = fs::File::open(path).map_err(|error| StateError::io(path, "open", error))?;
-    hasher.update_reader(file).map_err(|error| StateError::io(path, "read", error))?;
-    Ok(hasher.finalize().to_hex().to_string())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
 
     /// Writes a file below `base` and says how a state remembers it.
@@ -153,14 +168,45 @@ mod tests {
         let path = base.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, text).unwrap();
-        let (stamp, blake3) = (stamp(&path).unwrap(), hash(&path).unwrap());
+        let (stamp, blake3) = (stamp(&path).unwrap(), blake3::hash(text.as_bytes()).to_hex().to_string());
         ConsumedFile { path: name.into(), stamp, blake3, rows: 1, pending: false }
     }
 
     fn take(known: &[&ConsumedFile], present: &[&str], base: &Path) -> Result<Stock, StateError> {
         let known: Vec<ConsumedFile> = known.iter().copied().cloned().collect();
         let present: Vec<PathBuf> = present.iter().map(|name| base.join(name)).collect();
-        Stock::take(&known, &present, base)
+        Stock::take(&known, &present, base, &Control::silent()).map_err(|error| match error {
+            NightError::State(error) => error,
+            other => panic!("{other}"),
+        })
+    }
+
+    /// A backup that links every file changes all their times: then everything is hashed.
+    #[test]
+    fn comparing_contents_is_told_and_can_be_stopped() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path();
+        let known: Vec<ConsumedFile> = ["a", "b"].map(|name| consumed(base, name, name)).into();
+        let present = [base.join("a"), base.join("b"), base.join("c")];
+        fs::write(&present[2], "other").unwrap();
+        let (told, stop) = (Mutex::new(Vec::new()), AtomicBool::new(true));
+        let listen = |event| told.lock().unwrap().push(format!("{event:?}"));
+        let control = Control::new(&stop, &listen);
+        // Nothing to be compared: nothing is told, and nothing takes long.
+        assert_eq!(Stock::take(&known, &present, base, &control).unwrap().new, [present[2].clone()]);
+        assert!(told.lock().unwrap().is_empty());
+        let touched: Vec<ConsumedFile> = known
+            .iter()
+            .map(|file| ConsumedFile {
+                stamp: Stamp { changed_ns: file.stamp.changed_ns - 1, ..file.stamp },
+                ..file.clone()
+            })
+            .collect();
+        let stopped = Stock::take(&touched, &present, base, &control);
+        assert!(matches!(stopped, Err(NightError::Fleet(FleetError::Interrupted(_)))), "{stopped:?}");
+        assert!(told.lock().unwrap().concat().contains("2 history files have other times"), "{told:?}");
+        stop.store(false, Ordering::Relaxed);
+        assert_eq!(Stock::take(&touched, &present, base, &control).unwrap().consumed, known);
     }
 
     fn names(files: &[ConsumedFile]) -> Vec<&str> {

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use fleetwear::engine::{EngineError, ScorePlan, score};
-use fleetwear::run::Control;
+use fleetwear::run::{Control, Event};
 use fleetwear::score::state::error::StateError;
 
 use super::refusals::{PAST, add_day, refusal, settled};
@@ -12,8 +13,13 @@ use super::world::World;
 
 #[test]
 fn a_damaged_pointer_or_record_is_named_and_rebuilt_on_demand() {
-    use std::os::unix::fs::PermissionsExt;
-    let damages: [(&str, &dyn Fn(&Path)); 5] = [
+    let damages: [(&str, &dyn Fn(&Path)); 7] = [
+        ("CURRENT", &|path| fs::remove_file(path).unwrap()),
+        // A pointer that nobody can read, not even who may read everything.
+        ("CURRENT", &|path| {
+            fs::remove_file(path).unwrap();
+            std::os::unix::fs::symlink("CURRENT", path).unwrap();
+        }),
         ("CURRENT", &|path| fs::write(path, "").unwrap()),
         ("CURRENT", &|path| fs::write(path, "gen-0000").unwrap()),
         ("CURRENT", &|path| fs::write(path, [0xff, 0, 0xfe]).unwrap()),
@@ -43,16 +49,42 @@ fn a_damaged_pointer_or_record_is_named_and_rebuilt_on_demand() {
         assert!(!report.night.unwrap().counts.everything);
         assert_eq!(generations(&world), ["gen-00000004"]);
     }
-    // A pointer that may not be read. Who may read everything sees no difference.
+}
+
+/// The pointer of a backup beside the state of today: what today's generation needs stays until another one counts.
+#[test]
+fn a_rebuild_that_fails_takes_nothing_away() {
     let world = settled();
-    let path = world.state().join("CURRENT");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
-    if fs::read(&path).is_err() {
-        assert!(matches!(refusal(&world, None), StateError::Damaged { path: named, .. } if named == path));
+    let old = fs::read(world.state().join("CURRENT")).unwrap();
+    for day in 0..3 {
+        add_day(&world, PAST + day);
+        world.night(None).unwrap();
     }
+    let today = fs::read(world.state().join("CURRENT")).unwrap();
+    fs::write(world.state().join("CURRENT"), old).unwrap();
+    assert!(matches!(refusal(&world, None), StateError::Damaged { .. }));
+    let stop = AtomicBool::new(false);
+    let stop_at_the_end = |event| {
+        if matches!(event, Event::Stage { name: "finish", .. }) {
+            stop.store(true, Ordering::Relaxed);
+        }
+    };
     let plan = ScorePlan { state: Some(world.state()), rebuild_state: true, ..world.plan(None) };
-    score(&plan, &Control::silent()).unwrap();
-    world.compare(None, "readable again");
+    let stopped = score(&plan, &Control::new(&stop, &stop_at_the_end)).unwrap_err();
+    assert!(matches!(stopped, EngineError::Interrupted(_)), "{stopped}");
+    fs::write(world.state().join("CURRENT"), today).unwrap();
+    add_day(&world, PAST + 3);
+    assert!(!world.compare(None, "as if nothing had been").night.unwrap().counts.everything);
+    assert_eq!(generations(&world), ["gen-00000005"]);
+}
+
+/// A folder in which a first run was stopped is as good as a new one.
+#[test]
+fn a_first_night_that_never_counted_is_made_again() {
+    let world = settled();
+    fs::write(world.state().join("CURRENT"), "none\n").unwrap();
+    assert!(world.compare(None, "the first night again").night.unwrap().counts.everything);
+    assert_eq!(generations(&world), ["gen-00000001"]);
 }
 
 /// A generation that a killed run left and that is damaged stands in nobody's way.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use fleetwear::engine::{ScorePlan, score};
+use fleetwear::fleet::manifest::ReadBy;
 use fleetwear::run::Control;
 use fleetwear::score::state::error::StateError;
 
@@ -58,7 +59,20 @@ fn the_manifest_names_every_file_with_its_hash() {
     }
     world.orders.push(Order { vehicle: 0, component: "fuse", position: None, day: FIRST_DAY + 12 });
     world.write_tables();
-    let after = inputs(&world.night(None).unwrap());
+    add_day(&world, PAST);
+    let night = world.night(None).unwrap();
+    let mut read = BTreeMap::new();
+    for file in night.manifest.inputs.iter().filter(|file| file.table == "histories") {
+        read.insert(file.path.rsplit("/").next().unwrap(), file.read);
+        assert_eq!(file.bytes, fs::metadata(&file.path).unwrap().len(), "{}", file.path);
+    }
+    let expected = [("a.parquet", ReadBy::Earlier), ("b.parquet", ReadBy::Earlier), ("n0150.parquet", ReadBy::ThisRun)];
+    assert_eq!(read, BTreeMap::from(expected));
+    let text = fs::read_to_string(night.out.join("manifest.json")).unwrap();
+    assert_eq!(text.matches("\"read\": \"earlier\"").count(), 2, "{text}");
+    let mut after = inputs(&night);
+    assert!(after.remove(&world.history("n0150").display().to_string()).is_some_and(|file| file.1 > 0));
+    assert_eq!(after.keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>());
     let changed: Vec<&str> =
         after.iter().filter(|(path, file)| before[*path] != **file).map(|(_, file)| file.0.as_str()).collect();
     assert_eq!(changed, ["events"]);
