@@ -16,11 +16,14 @@
 //! | damage | Float64 | sum of the clocks in lives, each raised to its exponent; 1 is the characteristic life |
 //! | cumulative_hazard | Float64 | damage raised to the Weibull shape |
 //! | damage_per_day_recent | Float64, null | growth of the damage over the last 90 days (or since start or first record, if later), per day |
-//! | relative_rate | Float64, null | damage_per_day_recent over its lower median over all parts of the mode in the fleet |
+//! | relative_rate | Float64, null | damage_per_day_recent over its lower median over all parts of the mode in the fleet; null where either is, or the median is 0 |
 //! | driver_1 … driver_3 | Utf8, null | the channels that raise this vehicle's rate most against the fleet's mean |
 //! | driver_1_ratio … | Float64, null | by how much |
 //! | flags | Utf8 | names of [`super::flags::Flag`]s joined by commas, empty if there is nothing to say |
 //! | attributes to keep | Utf8, null | as in the vehicles table |
+//!
+//! `relative_rate` is a quotient of damage rates, not of loads: where clocks are raised to exponents below 1, damage
+//! grows ever slower, and of two parts under equal load the older one shows the lower rate.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -225,8 +228,7 @@ impl<'a> ScoreRows<'a> {
     }
 }
 
-/// Vehicle indices by rising id: integers by value, text bytewise.
-/// The vehicles of the fleet: those of the tables, and those that have a record that counts. A name that stands in
+/// The vehicles of the fleet by rising id, integers by value, text bytewise: those of the tables, and those that have a record that counts. A name that stands in
 /// nothing but rows that cannot be used, or that come after the as-of day, is no vehicle: so the fleet as of a day is
 /// the same whatever came later, and night by night.
 fn in_id_order(scorer: &Scorer) -> Vec<u32> {
