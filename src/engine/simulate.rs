@@ -190,6 +190,16 @@ fn followed(
         *survival_why.lock().unwrap_or_else(PoisonError::into_inner) = opened.why;
         Ok(opened.backend)
     };
+    for mode in &prepared.model.modes {
+        let days = mode.alert.map_or(0, |alert| libm::ceil(alert.horizon_days) as u32);
+        if mark(days, plan.horizon_weeks).is_none() {
+            let (id, weeks, needed) = (&mode.id, plan.horizon_weeks, days.div_ceil(DAYS_PER_WEEK as u32));
+            let text = format!(
+                "failure mode {id}: no part is alerted, for its alert looks {days} days ahead and the simulation {weeks} weeks: --horizon-weeks {needed} would do"
+            );
+            warn(&mut warnings, control, text);
+        }
+    }
     let column = |days: u32| {
         let mark = mark(days, plan.horizon_weeks)?;
         path_plan.marks.binary_search(&mark).ok().map(|at| plan.horizon_weeks + at)
@@ -215,6 +225,7 @@ fn followed(
             plan.horizon_weeks,
             delay.clone().unwrap_or_else(ReportDelay::none),
             retire_per_day * f64::from(DAYS_PER_WEEK),
+            plan.count,
         ),
         ahead: MeanUse::new(&path_plan),
         sets: row_sets(&prepared.parts, &prepared.model),

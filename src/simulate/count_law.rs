@@ -1,20 +1,23 @@
 //! The law of a count: how many of many unlike parts fail, given each one's chance, and its quantiles over paths.
 //!
 //! Given a path, parts fail independently with chances p: the count follows the Poisson-binomial law. Over paths its
-//! law is the mixture. From Σp and Σp² a path's law is taken as the binomial law of Σp / Σp² trials continued to any
-//! real number: exact where all chances are equal, and for a single part; from a variance of [`SMOOTH_VARIANCE`] on,
-//! the normal law with continuity correction and the third moment (the refined normal approximation, Volkova 1996).
-//! [`exact`] is the law itself: over 1,200 random groups of up to 400 parts no probability of at
-//! most k is off by more than 0.0011 where no chance exceeds 0.2; by 0.017 whatever the chances of 20 parts or more;
-//! by 0.05 where fewer have large and very unlike chances. So groups of up to [`EXACT_PARTS`] parts, one of which has
-//! more than [`LARGE_CHANCE`], get the exact law ([`of_parts`]): each part's chance on a path is its mean over paths
-//! with all parts' odds raised alike, so that they add up to the path's mean; without spread over paths that is the law
-//! itself. Failures of successors come on top by the Poisson law.
+//! law is the mixture. From Σp and Σp² a path's law is taken as that of Σp / Σp² trials, a mixture of the binomial laws
+//! of the whole numbers next to it that has both moments: exact where all chances are equal, and for a single part; from
+//! a variance of [`SMOOTH_VARIANCE`] on, the normal law with continuity correction and the third moment (the refined
+//! normal approximation, Volkova 1996). Where successors fail too, Σp² is what makes the count's variance; as no count
+//! is narrower than two neighbouring numbers, the law then mixes those with the binomial law.
+//!
+//! [`exact`] is the law itself. Over 1,200 random groups of up to 400 parts no probability of at most k is off by more
+//! than 0.0011 where no chance exceeds 0.2. A few parts that fail almost surely among many that hardly do are another
+//! matter (3 of 0.999 among 300 of 0.002: 0.17), so up to [`EXACT_PARTS`] parts with more than [`LARGE_CHANCE`] get
+//! their exact law, and the others that of the moments they leave ([`of_parts`]): each such part's chance on a path is
+//! its mean over paths with all their odds raised alike, so that they add up to their share of the path's mean. Of more
+//! large chances than that the moments must say enough: 65 of 0.999 among 3,000 of 0.002 are off by 0.05.
 
 /// Variance from which a count is smooth enough for the normal law.
 pub const SMOOTH_VARIANCE: f64 = 100.0;
-/// Parts of a group up to which the exact law is taken.
-pub const EXACT_PARTS: usize = 20;
+/// Parts with large chances of a group up to which the exact law is taken.
+pub const EXACT_PARTS: usize = 64;
 /// Chances up to which moments say enough.
 pub const LARGE_CHANCE: f64 = 0.05;
 /// Standard deviations of a law that are looked at.
@@ -48,23 +51,19 @@ pub fn exact(chances: &[f64]) -> Vec<f64> {
     law
 }
 
-/// The law of a few parts on a path, given their mean chances, what they add up to on the path, and the failures of
-/// successors to expect.
-pub fn of_parts(chances: &[f64], mean: f64, renewed: f64) -> CountLaw {
-    let law = exact(&tilted(chances, mean));
-    if renewed <= 0.0 {
+/// The law of a group on a path, given the mean chances of its parts with large ones, what these add up to on the path,
+/// and the moments of all parts there.
+pub fn of_parts(large: &[f64], sum: f64, all: Moments) -> CountLaw {
+    let large = tilted(large, sum);
+    let mean = (all.mean - large.iter().sum::<f64>()).max(0.0);
+    let squares = (all.squares - large.iter().map(|p| p * p).sum::<f64>()).clamp(0.0, mean);
+    let (law, rest) = (exact(&large), CountLaw::of(Moments { mean, squares }));
+    if mean <= 1e-12 * all.mean {
         return CountLaw::from_law(&law);
     }
-    let mut successors = vec![libm::exp(-renewed)];
-    let reach = libm::ceil(renewed + REACH * libm::sqrt(renewed) + REACH) as usize;
-    for k in 0..reach {
-        successors.push(successors[k] * renewed / (k as f64 + 1.0));
-    }
-    let mut both = vec![0.0; law.len() + reach];
-    for (k, p) in law.iter().enumerate() {
-        both[k..].iter_mut().zip(&successors).for_each(|(both, successors)| *both += p * successors);
-    }
-    CountLaw::from_law(&both)
+    let most = law.len() + rest.most() as usize;
+    let at_most = |k: usize| law.iter().enumerate().map(|(large, p)| p * rest.at_most(k as i64 - large as i64)).sum();
+    CountLaw::Table((0..most).map(at_most).collect())
 }
 
 /// The chances with all odds multiplied alike so that they add up to `sum`, as far as chances can.
@@ -168,25 +167,46 @@ fn binomial(Moments { mean, squares }: Moments) -> Vec<f64> {
     if mean <= 0.0 {
         return vec![1.0];
     }
-    let chance = (squares / mean).clamp(0.0, 1.0);
-    if chance >= 1.0 {
-        // As many sure failures as the mean says; what is left of it is one more with that chance.
+    // Two laws of the same mean, whose variances lie on either side: so many sure failures and one more perhaps, or a
+    // whole number of trials; and one trial more.
+    let trials = (mean * mean / squares.min(mean).max(1e-12 * mean)).min(1e12);
+    let fewer = libm::floor(trials * (1.0 + 1e-12));
+    let squares_of = |trials: f64| match trials < mean {
+        true => mean - (mean - libm::floor(mean)) * (libm::ceil(mean) - mean),
+        false => mean * mean / trials,
+    };
+    let fewer = if fewer < mean { libm::ceil(mean) - 1.0 } else { fewer };
+    let (most, least) = (squares_of(fewer), squares_of(fewer + 1.0));
+    let share = if most > least { ((squares - least) / (most - least)).clamp(0.0, 1.0) } else { 1.0 };
+    let mut law = trials_law(mean, fewer);
+    let other = trials_law(mean, fewer + 1.0);
+    law.resize(law.len().max(other.len()), 0.0);
+    law.iter_mut().for_each(|p| *p *= share);
+    law.iter_mut().zip(other).for_each(|(p, other)| *p += (1.0 - share) * other);
+    cumulated(&law)
+}
+
+/// The binomial law of so many trials; where the mean asks for more, the narrowest law that there is.
+fn trials_law(mean: f64, trials: f64) -> Vec<f64> {
+    if trials <= mean {
         let sure = libm::floor(mean);
         let mut law = vec![0.0; sure as usize];
         law.extend([1.0 - (mean - sure), mean - sure]);
-        return cumulated(&law);
+        return law;
     }
-    // A chance of zero is the Poisson law, the limit of many trials.
-    let (trials, odds) = (mean / chance.max(1e-12), chance.max(1e-12) / (1.0 - chance));
-    let mut law = vec![libm::exp(trials * libm::log1p(-chance.max(1e-12)))];
-    let reach = libm::ceil(mean + REACH * libm::sqrt(mean) + REACH) as usize;
+    // Counted from the nearer end, where the law's first chance is not too small for a number.
+    let chance = mean / trials;
+    let (rare, turned) = if chance > 0.5 { (1.0 - chance, true) } else { (chance, false) };
+    let mut law = vec![libm::exp(trials * libm::log1p(-rare))];
+    let reach = libm::ceil(trials * rare + REACH * libm::sqrt(trials * rare) + REACH).min(trials) as usize;
     for k in 0..reach {
-        let next = law[k] * ((trials - k as f64) / (k as f64 + 1.0)).max(0.0) * odds;
-        law.push(next);
+        law.push(law[k] * (trials - k as f64) / (k as f64 + 1.0) * rare / (1.0 - rare));
     }
-    let sum: f64 = law.iter().sum();
-    law.iter_mut().for_each(|p| *p /= sum);
-    cumulated(&law)
+    if turned {
+        law.resize(trials as usize + 1, 0.0);
+        law.reverse();
+    }
+    law
 }
 
 fn cumulated(law: &[f64]) -> Vec<f64> {
@@ -269,7 +289,7 @@ mod tests {
         for group in 0..200 {
             let chances = chances(group, 1 + group % EXACT_PARTS as u32, 0.95);
             let (mean, law) = (chances.iter().sum::<f64>(), exact(&chances));
-            assert!(worst(&of_parts(&chances, mean, 0.0), &law) < 1e-12);
+            assert!(worst(&of_parts(&chances, mean, moments(&chances)), &law) < 1e-12);
             worst_of_moments = worst_of_moments.max(worst(&CountLaw::of(moments(&chances)), &law));
             // On a path with other weather the mean is the path's.
             for factor in [0.5, 1.3] {
@@ -280,12 +300,49 @@ mod tests {
             }
         }
         assert!(worst_of_moments > 0.02, "{worst_of_moments}: the moments would do");
-        // A sure failure and three successors to expect: one more than the Poisson law.
-        let law = of_parts(&[1.0], 1.0, 3.0);
-        assert!(law.at_most(0) < 1e-15 && (law.at_most(1) - libm::exp(-3.0)).abs() < 1e-12);
-        assert!((law.at_most(60) - 1.0).abs() < 1e-9);
-        for nothing in [of_parts(&[], 0.0, 0.0), of_parts(&[0.0, 0.0], 0.0, 0.0), of_parts(&[0.0], 0.5, 0.0)] {
+        let nothing = Moments { mean: 0.0, squares: 0.0 };
+        for nothing in [of_parts(&[], 0.0, nothing), of_parts(&[0.0, 0.0], 0.0, nothing)] {
             assert!((nothing.at_most(0) - 1.0).abs() < 1e-12, "chances of zero stay zero");
+        }
+    }
+
+    #[test]
+    fn a_few_overdue_parts_among_many_healthy_ones_stand_by_themselves() {
+        for (overdue, chance, healthy) in [(3, 0.999, 300), (64, 0.9, 5_000), (1, 0.5, 40), (8, 0.97, 100_000)] {
+            let large = vec![chance; overdue];
+            let all: Vec<f64> = large.iter().copied().chain(vec![0.002; healthy]).collect();
+            let law = exact(&all);
+            let off = worst(&of_parts(&large, chance * overdue as f64, moments(&all)), &law);
+            assert!(off < 5e-4, "{overdue} of {chance}: {off}");
+        }
+        let all: Vec<f64> = [0.999; 3].into_iter().chain([0.002; 300]).collect();
+        let off = worst(&CountLaw::of(moments(&all)), &exact(&all));
+        assert!((0.1..0.2).contains(&off), "{off}: the moments would do");
+        // More of them than are told apart.
+        let all: Vec<f64> = [0.999; 65].into_iter().chain([0.002; 3_000]).collect();
+        let off = worst(&CountLaw::of(moments(&all)), &exact(&all));
+        assert!(off < 0.06, "{off}");
+    }
+
+    #[test]
+    fn a_part_and_its_successors_have_both_moments() {
+        // One part of shape 4.3 at damage 0.9 with 1.6 ahead, played out: 0, 1, 2 and 3 failures.
+        let truth = [0.002, 0.035, 0.834, 0.129];
+        let mean: f64 = truth.iter().zip(0..).map(|(p, k)| p * f64::from(k)).sum();
+        let second: f64 = truth.iter().zip(0..).map(|(p, k)| p * f64::from(k * k)).sum();
+        let law = CountLaw::of(Moments { mean, squares: mean - (second - mean * mean) });
+        assert!(worst(&law, &truth) < 0.02, "{law:?}");
+        for (mean, variance) in [(2.09, 0.16), (0.6, 0.24), (1.0, 0.18), (7.5, 0.25), (40.0, 3.0), (300.0, 0.3)] {
+            let CountLaw::Table(at_most) = CountLaw::of(Moments { mean, squares: mean - variance }) else {
+                panic!("{mean}: a smooth law")
+            };
+            let of = |power: i32| -> f64 {
+                let before = std::iter::once(0.0).chain(at_most.iter().copied());
+                let chances = at_most.iter().zip(before).map(|(up_to, before)| up_to - before);
+                chances.zip(0..).map(|(p, k)| p * f64::from(k).powi(power)).sum()
+            };
+            assert!((of(0) - 1.0).abs() < 1e-9 && (of(1) / mean - 1.0).abs() < 1e-9, "{mean}: {}", of(1));
+            assert!((of(2) - of(1) * of(1) - variance).abs() < 1e-6, "{mean}: {}", of(2) - of(1) * of(1));
         }
     }
 

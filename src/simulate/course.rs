@@ -6,7 +6,8 @@
 //!
 //! - *Failed already*: nobody reported a failure, so the part works with chance 1 / (1 + w), where w adds up, over the
 //!   past weeks, the chance to have failed then against that of working today, times the chance that the failure would
-//!   still be unreported ([`super::report_delay`]).
+//!   still be unreported ([`super::report_delay`]). Of modes that compete, w adds up over all of them, each counting as
+//!   far as the others had spared the part until then.
 //! - *Net*: where the model says that modes compete, what fails by one mode cannot fail by another: a block's chance
 //!   counts as far as the others have spared the part until its middle. A vehicle that retires takes them all with it.
 //! - *Renewals*: a failed part is replaced when it is reported (at once where delays are not known), on average in the
@@ -14,7 +15,7 @@
 //!   With h(j, k) the chance that a part put in in block j fails in block k, failures are u(k) = f(k) + Σ I(j) h(j, k),
 //!   and what is put in, I, is what is reported of u. Beside u runs the number of *pairs* of failures of one place, the
 //!   expected value of N (N − 1) / 2, from which the count's variance follows; under a constant hazard the count comes
-//!   out as the Poisson law, as it must.
+//!   out as the Poisson law, as it must. What failed before today goes before its successors only where reports count.
 //!
 //! Skipped where the part fails with less than [`WORTH_RENEWING`] within the horizon and no hazard falls with use: a
 //! successor is then no likelier to fail than the part, so less than that share of the failures is left out.
@@ -22,6 +23,7 @@
 //! Units: lives, damage, chances; f64 in a fixed order through `libm`, the same on every platform.
 //! Source: renewal equation, D. R. Cox, Renewal Theory (1962), section 4.1.
 
+use super::expected::CountKind;
 use super::paths::BLOCK_WEEKS;
 use super::report_delay::ReportDelay;
 use crate::model::life::{cumulative_hazard, hazard_increase};
@@ -30,6 +32,8 @@ use crate::model::life::{cumulative_hazard, hazard_increase};
 pub const WORTH_RENEWING: f64 = 0.01;
 /// A chance to have failed already below which it is taken for none.
 const WORTH_DOUBTING: f64 = 1e-5;
+/// Against working today no failure weighs more: what rivals multiply stays finite.
+const MOST_AGAINST: f64 = 1e290;
 /// Knots of a new part's chance a unit of the square root of its damage, and the largest square root.
 const ROOT_KNOTS: f64 = 256.0;
 const MOST_ROOT: f64 = 4.0;
@@ -142,11 +146,13 @@ pub struct Courses {
     block_lags: Vec<f64>,
     /// `[week]`: the chance to be in service in its middle; empty: nobody retires.
     in_service: Vec<f64>,
+    /// What pairs are pairs of.
+    count: CountKind,
 }
 
 impl Courses {
     /// Of a horizon, with the law of the delay and the rate at which vehicles retire.
-    pub fn new(weeks: usize, delay: ReportDelay, retire_per_week: f64) -> Self {
+    pub fn new(weeks: usize, delay: ReportDelay, retire_per_week: f64, count: CountKind) -> Self {
         let mut block_lags = vec![0.0; delay.lags.len() / BLOCK_WEEKS + 2];
         for (lag, chance) in delay.lags.iter().enumerate() {
             for week in 0..BLOCK_WEEKS {
@@ -158,7 +164,7 @@ impl Courses {
             rate => (0..weeks).map(|week| libm::exp(-rate * (week as f64 + 0.5))).collect(),
         };
         let not_yet = delay.not_yet();
-        Self { weeks, blocks: weeks.div_ceil(BLOCK_WEEKS), delay, not_yet, block_lags, in_service }
+        Self { weeks, blocks: weeks.div_ceil(BLOCK_WEEKS), delay, not_yet, block_lags, in_service, count }
     }
 
     pub fn delay(&self) -> &ReportDelay {
@@ -170,16 +176,26 @@ impl Courses {
         if self.delay.events > 0 { &self.not_yet } else { &[] }
     }
 
+    pub fn count(&self) -> CountKind {
+        self.count
+    }
+
     pub fn blocks(&self) -> usize {
         self.blocks
     }
 
     /// The courses of modes of one part. Several modes compete; a single one does if `competes`.
     pub fn follow(&self, modes: &[Start], competes: bool) -> Vec<Course> {
-        let mut courses: Vec<Course> = modes.iter().map(|mode| self.first(mode)).collect();
+        let mut fails: Vec<Vec<f64>> = modes.iter().map(|mode| mode.fails.clone()).collect();
+        let mut unreported: Vec<Vec<f64>> = modes.iter().map(|mode| mode.unreported.to_vec()).collect();
         if modes.len() > 1 {
-            self.net_of_each_other(&mut courses);
+            self.net_of_each_other(&mut fails);
+            self.unreported_net_of_each_other(&mut unreported);
         }
+        let works = 1.0 / (1.0 + unreported.iter().flatten().sum::<f64>());
+        let of_today = fails.into_iter().zip(&unreported);
+        let mut courses: Vec<Course> =
+            of_today.map(|(fails, unreported)| self.of_today(fails, unreported, works)).collect();
         let at_all: f64 = courses.iter().map(|course| course.first.iter().sum::<f64>() + course.failed_already).sum();
         let known = modes.iter().all(|mode| !mode.use_ahead.is_empty());
         if known && (at_all >= WORTH_RENEWING || !modes.iter().all(|mode| mode.law.wears)) {
@@ -195,39 +211,55 @@ impl Courses {
         courses
     }
 
-    /// The part of today, alone.
-    fn first(&self, mode: &Start) -> Course {
-        let against: f64 = mode.unreported.iter().sum();
-        let works = 1.0 / (1.0 + against);
-        let first = match mode.unreported {
-            [] => mode.fails.clone(),
-            _ => mode.fails.iter().map(|chance| chance * works).collect(),
-        };
+    /// The part of today by one mode, which works with chance `works`.
+    fn of_today(&self, mut first: Vec<f64>, unreported: &[f64], works: f64) -> Course {
+        if works < 1.0 {
+            first.iter_mut().for_each(|chance| *chance *= works);
+        }
         // A failure `past` weeks back, unreported, waits on: of the lags that are left it takes each with its weight.
         let reported_in = |week: usize| -> f64 {
             let of_week = |(past, failed): (usize, &f64)| match self.delay.lags.get(past + 1 + week) {
                 Some(lag) if self.not_yet[past] > 0.0 => failed * works * lag / self.not_yet[past],
                 _ => 0.0,
             };
-            mode.unreported.iter().enumerate().map(of_week).sum()
+            unreported.iter().enumerate().map(of_week).sum()
         };
-        let standing = match mode.unreported {
+        let standing = match unreported {
             [] => Vec::new(),
             _ => (0..self.weeks).map(reported_in).collect(),
         };
-        Course { failed_already: 1.0 - works, first, renewed: Vec::new(), pairs: Vec::new(), standing }
+        let failed_already = unreported.iter().sum::<f64>() * works;
+        Course { failed_already, first, renewed: Vec::new(), pairs: Vec::new(), standing }
     }
 
     /// What fails by one mode cannot fail by another.
-    fn net_of_each_other(&self, courses: &mut [Course]) {
-        let mut works = vec![1.0; courses.len()];
+    fn net_of_each_other(&self, fails: &mut [Vec<f64>]) {
+        let mut works = vec![1.0; fails.len()];
         for week in 0..self.weeks {
-            let gross: Vec<f64> = courses.iter().map(|course| course.first[week]).collect();
-            for (at, course) in courses.iter_mut().enumerate() {
+            let gross: Vec<f64> = fails.iter().map(|fails| fails[week]).collect();
+            for (at, fails) in fails.iter_mut().enumerate() {
                 let spared = (0..works.len()).filter(|&other| other != at);
-                course.first[week] *= spared.map(|other| works[other] - 0.5 * gross[other]).product::<f64>();
+                fails[week] *= spared.map(|other| works[other] - 0.5 * gross[other]).product::<f64>();
             }
             works.iter_mut().zip(gross).for_each(|(works, gross)| *works -= gross);
+        }
+    }
+
+    /// The same looking back: against working today, to have been spared by a mode until then is the likelier the longer
+    /// ago. Counted like the failures that follow, so that two modes add up to what either of them does.
+    fn unreported_net_of_each_other(&self, unreported: &mut [Vec<f64>]) {
+        let mut spared = vec![1.0; unreported.len()];
+        for (week, &not_yet) in self.not_yet.iter().enumerate().filter(|(_, not_yet)| **not_yet > 0.0) {
+            let gross: Vec<f64> =
+                unreported.iter().map(|weeks| weeks.get(week).map_or(0.0, |against| against / not_yet)).collect();
+            for (at, weeks) in unreported.iter_mut().enumerate() {
+                let Some(against) = weeks.get_mut(week) else { continue };
+                let others = (0..spared.len()).filter(|&other| other != at);
+                for other in others {
+                    *against = (*against * (spared[other] + 0.5 * gross[other])).min(MOST_AGAINST);
+                }
+            }
+            spared.iter_mut().zip(gross).for_each(|(spared, gross)| *spared = (*spared + gross).min(MOST_AGAINST));
         }
     }
 
@@ -252,7 +284,13 @@ impl Courses {
         let mut carried = vec![vec![0.0; blocks]; count];
         let mut failed_before = vec![vec![0.0; count]; blocks];
         for block in 0..blocks {
-            put_in[block] += courses.iter().map(|course| in_block(&course.standing, block)).sum::<f64>();
+            for (course, carried) in courses.iter().zip(&mut carried) {
+                let standing = in_block(&course.standing, block);
+                put_in[block] += standing;
+                if self.count == CountKind::Reports {
+                    carried[block] += standing;
+                }
+            }
             let mut now: Vec<f64> = courses.iter().map(|course| in_block(&course.first, block)).collect();
             let mut now_carried = now.clone();
             let (mut before, mut before_carried) = (now.clone(), now.clone());

@@ -8,7 +8,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::count_law::EXACT_PARTS;
+use super::count_law::{EXACT_PARTS, LARGE_CHANCE};
 use super::course::{Course, Courses};
 use super::weeks::DAYS_PER_WEEK;
 use crate::backend::survival::{Mark, PART_BITS, PathPlan, SurvivalSums};
@@ -45,7 +45,8 @@ pub struct ExpectedRow {
     /// Σ (m² − E[N (N − 1)] − p²) with a part's expected count m and first chance p: what the sum of squares has beyond
     /// the kernel's.
     pub squares_q48: Vec<i128>,
-    /// Of each part its expected count by column, without successors; `None`: more than [`EXACT_PARTS`].
+    /// Of each part that has more than [`LARGE_CHANCE`] in a column its expected count by column, without successors;
+    /// `None`: more than [`EXACT_PARTS`].
     pub parts: Option<Vec<Vec<f64>>>,
 }
 
@@ -121,7 +122,10 @@ impl ExpectedSums {
         if row.parts.is_some() {
             let standing = counts.standing.iter().copied().chain(std::iter::repeat(0.0));
             let part = counts.first.iter().zip(standing).map(|(first, standing)| first + standing);
-            row.add_parts(Some(vec![part.collect()]));
+            let part: Vec<f64> = part.collect();
+            if part.iter().any(|&count| count > LARGE_CHANCE) {
+                row.add_parts(Some(vec![part]));
+            }
         }
     }
 
@@ -150,7 +154,8 @@ pub struct PartCounts {
 
 impl PartCounts {
     /// From a part's course. `chances` are the kernel's, by column, cumulative from today.
-    pub fn new(course: &Course, chances: &[f64], plan: &PathPlan, courses: &Courses, kind: CountKind) -> Self {
+    pub fn new(course: &Course, chances: &[f64], plan: &PathPlan, courses: &Courses) -> Self {
+        let kind = courses.count();
         let by_days = |at: usize| sevenths(plan.marks[at]);
         let by_chances = |at: usize| share_at_mark(chances, plan, at);
         let counts = |weekly: &[f64]| match (weekly, kind) {

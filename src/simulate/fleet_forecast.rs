@@ -2,10 +2,14 @@
 //!
 //! Given a path, parts fail independently and the count follows the law of [`super::count_law`]; over paths it is
 //! their mixture, so weather that hits many at once widens it. What a count has beyond first failures of parts that
-//! work today is known on the mean path alone ([`super::expected`]): a path's count is the mean path's, times the
-//! path's own first failures against their mean (for reports: of those that are reported then), plus reports of what
-//! has failed already, which no path moves. The count's variance on a path takes renewals as they are, pairs of
-//! failures in one place included, but never above the Poisson law's. Windows are the weeks to come, and from today to each
+//! work today is known on the mean path alone ([`super::expected`]): a path's count is the mean path's first failures
+//! times the path's own against their mean (for reports: of those that are reported then), plus failures of successors
+//! times the path's first failures *up to then* against their mean, plus reports of what has failed already, which no
+//! path moves. A path that wears parts out sooner has put in more successors by then, as long as there is something to
+//! wear out; once hardly a part of today is left no path moves the successors, which is too narrow, by what weather
+//! does to successors' own age. The count's variance on a path takes renewals as they are, pairs of failures in one
+//! place included, but never above the Poisson law's; where successors are more than [`WORTH_PAIRING`] of the first
+//! failures the law is that of these moments. Windows are the weeks to come, and from today to each
 //! mark (30, 60, 90 days, 13 weeks, the alerts' horizons).
 //!
 //! The count's variance has three parts that add up: *chance* is the mean over paths of the law's own variance;
@@ -41,6 +45,8 @@ use crate::backend::survival::{GROUP_BITS, Mark, PART_BITS, PathPlan};
 use crate::fleet::writer::WriteError;
 
 pub const SORT_COLUMNS: [&str; 6] = ["group_by", "group", "failure_mode", "window", "from_day", "to_day"];
+/// Failures of successors against first failures from which a part's failures are looked at together.
+const WORTH_PAIRING: f64 = 0.01;
 /// Rows of one record batch.
 const BATCH_ROWS: usize = 1 << 14;
 
@@ -123,9 +129,7 @@ pub struct GroupCounts {
     pub first: Vec<f64>,
     /// `[column * paths + path]`.
     moments: Vec<Moments>,
-    /// Of them, failures of successors.
-    renewed: Vec<f64>,
-    /// `[column]`: the chances of the parts, rising; empty: moments say enough.
+    /// `[column]`: the chances of the parts with large ones, rising; empty: moments say enough.
     parts: Vec<Vec<f64>>,
     paths: usize,
 }
@@ -138,12 +142,14 @@ impl GroupCounts {
 
     /// The count's law on each path.
     fn laws(&self, column: usize) -> Vec<CountLaw> {
-        let renewed = &self.renewed[column * self.paths..(column + 1) * self.paths];
-        let law = |(&moments, &renewed): (&Moments, &f64)| match self.parts[column].as_slice() {
+        let all = self.moments(column);
+        let centre = mean(all.iter().map(|one| one.mean));
+        let large = self.parts[column].as_slice();
+        let law = |&moments: &Moments| match large {
             [] => CountLaw::of(moments),
-            parts => of_parts(parts, moments.mean - renewed, renewed),
+            large => of_parts(large, large.iter().sum::<f64>() * moments.mean / centre, moments),
         };
-        self.moments(column).iter().zip(renewed).map(law).collect()
+        all.iter().map(law).collect()
     }
 }
 
@@ -171,6 +177,7 @@ impl Counting<'_> {
         for row in cells.iter().filter_map(|&cell| sums.expected.get(place(cell))?.as_ref()) {
             expected.add(row);
         }
+        let renewed_on_paths = self.renewed(&failures, &expected.renewed_q48);
         let mut counts = GroupCounts { paths: plan.paths, ..GroupCounts::default() };
         for column in 0..columns {
             let of = |counts: &[i128]| counts[column] as f64 / (1_u64 << PART_BITS) as f64;
@@ -178,21 +185,44 @@ impl Counting<'_> {
             let renewed = of(&expected.renewed_q48);
             let on_paths = column * plan.paths..(column + 1) * plan.paths;
             let centre = mean(failures[on_paths.clone()].iter().copied());
-            for (failures, squares) in failures[on_paths.clone()].iter().zip(&squares[on_paths]) {
-                let against_mean = if centre > 0.0 { failures / centre } else { 1.0 };
-                let mean = standing + (first + renewed) * against_mean;
-                let squares = (squares + of(&expected.squares_q48)).clamp(0.0, mean);
+            for at in on_paths {
+                let against_mean = if centre > 0.0 { failures[at] / centre } else { 1.0 };
+                let mean = standing + first * against_mean + renewed_on_paths[at];
+                let squares = (squares[at] + of(&expected.squares_q48)).clamp(0.0, mean);
                 counts.moments.push(Moments { mean, squares });
-                counts.renewed.push(renewed * against_mean);
             }
             counts.first.push(first + standing);
             let mut parts: Vec<f64> = expected.parts.iter().flatten().map(|part| part[column]).collect();
             // In whatever order they came.
             parts.sort_unstable_by(f64::total_cmp);
-            let large = parts.last().is_some_and(|&largest| largest > LARGE_CHANCE);
-            counts.parts.push(if large { parts } else { Vec::new() });
+            parts.retain(|&chance| chance > LARGE_CHANCE);
+            let alone = renewed <= WORTH_PAIRING * (first + standing);
+            counts.parts.push(if alone { parts } else { Vec::new() });
         }
         counts
+    }
+
+    /// Successors' failures by column and path: the mean path's, times each path's first failures to date.
+    fn renewed(&self, failures: &[f64], renewed_q48: &[i128]) -> Vec<f64> {
+        let plan = self.plan;
+        let renewed: Vec<f64> = renewed_q48.iter().map(|&sum| sum as f64 / (1_u64 << PART_BITS) as f64).collect();
+        let mut to_date = vec![0.0; plan.paths];
+        let mut on_paths = vec![0.0; renewed.len() * plan.paths];
+        let mut weekly = vec![Vec::with_capacity(plan.weeks); plan.paths];
+        for (week, renewed) in renewed[..plan.weeks].iter().enumerate() {
+            let of_week = &failures[week * plan.paths..][..plan.paths];
+            to_date.iter_mut().zip(of_week).for_each(|(to_date, failures)| *to_date += failures);
+            let centre = mean(to_date.iter().copied());
+            for (weekly, to_date) in weekly.iter_mut().zip(&to_date) {
+                weekly.push(if centre > 0.0 { renewed * to_date / centre } else { *renewed });
+            }
+        }
+        for (path, weekly) in weekly.iter().enumerate() {
+            for (column, count) in by_column(weekly, plan, &|at| sevenths(plan.marks[at])).into_iter().enumerate() {
+                on_paths[column * plan.paths + path] = count;
+            }
+        }
+        on_paths
     }
 
     /// What is reported of a path's failures by column.

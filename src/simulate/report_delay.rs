@@ -5,8 +5,9 @@
 //! failures of the model's components reported on or before the as-of day. Recent failures are among them only if
 //! they were reported quickly (right truncation: a plain mean is too short), so the law is the reverse product limit:
 //! G(x − 1) = G(x) (1 − d/n), where of the n failures that could have been seen with a delay of x and had at most x,
-//! d had exactly x. Failures reported before they occurred, found to be none, or older than a year when reported do
-//! not count. A delay that fewer than [`FEWEST_EVENTS`] failures bear on says nothing.
+//! d had exactly x. It starts at the longest delay that enough failures could have shown, half of them or
+//! [`FEWEST_EVENTS`], and runs down to the shortest seen; longer ones are as if they did not occur. Failures reported
+//! before they occurred, found to be none, or older than a year when reported do not count.
 //!
 //! Units: days, then *lags*: whole calendar weeks between the week of the failure and that of the report, a failure
 //! falling on any day of its week alike. Source: Lagakos, Barraj & De Gruttola (1988), Biometrika 75, 515–523.
@@ -72,7 +73,11 @@ impl ReportDelay {
         }
         let mut chances = vec![0.0; MOST_DAYS + 1];
         let mut at_most = 1.0;
-        for day in (0..=MOST_DAYS).rev().filter(|&day| at_risk[day] >= FEWEST_EVENTS) {
+        // Few are at risk of long delays because of truncation, and of the shortest because few are that short: only the
+        // former leaves the law open.
+        let enough = FEWEST_EVENTS.min(events / 2);
+        let longest = at_risk.iter().rposition(|&at_risk| at_risk >= enough)?;
+        for day in (0..=longest).rev().filter(|&day| at_risk[day] > 0) {
             let shorter = at_most * (1.0 - exactly[day] as f64 / at_risk[day] as f64);
             chances[day] = at_most - shorter;
             at_most = shorter;
@@ -149,6 +154,35 @@ mod tests {
             assert!(days > 60 || plain < 16.0, "{plain}: the plain mean would pass too");
             assert!((law.lags.iter().sum::<f64>() - 1.0).abs() < 1e-12);
         }
+    }
+
+    #[test]
+    fn few_varied_delays_keep_their_mean() {
+        for events in [30, 31, 40, 60, 100] {
+            // All old enough to be known: the law is that of the delays themselves.
+            let old: Vec<(usize, usize)> = known(4_000, 4_000).into_iter().rev().take(events).collect();
+            let plain = old.iter().map(|one| one.0 as f64).sum::<f64>() / events as f64;
+            let law = ReportDelay::of_delays(old.into_iter()).unwrap();
+            assert!((law.mean_days - plain).abs() < 1e-9, "{events}: {} instead of {plain}", law.mean_days);
+            // Spread over the last year, some of them too recent to be known.
+            let recent = known(365, 200 * events as u32);
+            let (mut sum, mut worst, mut laws) = (0.0, 0.0_f64, 0.0);
+            for place in 0..recent.len() / events {
+                let own = recent.iter().skip(place).step_by(recent.len() / events).take(events).copied();
+                let law = ReportDelay::of_delays(own).unwrap();
+                assert!((law.lags.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+                (sum, laws, worst) = (sum + law.mean_days, laws + 1.0, worst.max((law.mean_days - 20.5).abs()));
+            }
+            // Gamma delays deviate by 15 days: five standard errors of one law.
+            let error = 15.0 / f64::sqrt(events as f64);
+            assert!((sum / laws - 20.5).abs() < 0.8 && worst < 5.0 * error, "{events}: {} {worst}", sum / laws);
+        }
+    }
+
+    #[test]
+    fn failures_that_show_no_delay_long_enough_are_no_law() {
+        // Each could have shown a delay of its own day alone.
+        assert_eq!(ReportDelay::of_delays((0..40).map(|day| (day, day))), None);
     }
 
     #[test]

@@ -182,7 +182,7 @@ impl Settled<'_> {
                 let courses = world.courses.follow(&starts, set.competes);
                 for (at, (&row, course)) in set.rows.iter().zip(&courses).enumerate() {
                     let mode = templates[row].mode;
-                    let counts = PartCounts::new(course, &chances[at], world.plan, &world.courses, world.count);
+                    let counts = PartCounts::new(course, &chances[at], world.plan, &world.courses);
                     expected.add(cell as usize * self.model.modes.len() + mode, &counts);
                     let part = &mut rows[place * templates.len() + row];
                     if set.competes || course.failed_already > 0.0 {

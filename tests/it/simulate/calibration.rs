@@ -335,8 +335,11 @@ fn counts_of_a_small_fleet_come_true() {
     let fleet = Fleet::new(&size, WEATHER_MODEL, 1);
     let counts = group_counts(&fleet, 128, 13, CountKind::Failures);
     let (weeks, [shared, independent, quarters]) = coverages(&counts);
-    // Thirteen weeks of one winter in two zones are few draws of weather: what they cover is for the full size to say.
-    assert!(weeks >= 20 && independent < shared && quarters >= 0.5, "{weeks} {shared} {independent} {quarters}");
+    // Thirteen weeks of one winter in two zones are at least four draws of weather that know nothing of each other (two
+    // zones, two halves of the winter): 90 % of four, less two standard errors of 15 %, is what this size can show. Two
+    // totals of a quarter show nothing; the full size does.
+    assert!(weeks >= 20 && shared >= 0.6, "{weeks} {shared} {quarters}");
+    assert!(independent < shared, "{independent} {shared}: independent shocks would do");
 }
 
 /// Run by name: `cargo test --release --test it calibration -- --ignored --nocapture`.
@@ -374,6 +377,6 @@ fn counts_come_true() {
         assert!(weeks >= 500, "{weeks} group-weeks");
         assert!((0.86..=0.94).contains(&shared), "{name}: weeks {shared}");
         assert!(independent <= 0.8, "{name}: independent shocks {independent}");
-        assert!(quarters >= 0.75, "{name}: quarters {quarters}");
+        assert!((0.86..=0.94).contains(&quarters), "{name}: quarters {quarters}");
     }
 }

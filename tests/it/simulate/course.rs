@@ -1,8 +1,12 @@
 //! Courses of parts against closed forms and against lives played out: successors, pairs, rivals, reports.
 
+use fleetwear::backend::survival::{GROUP_BITS, PathPlan, SurvivalSums};
 use fleetwear::fixed::threefry::threefry2x32;
 use fleetwear::model::life::{cumulative_hazard, damage_at_hazard, exponential_draw};
+use fleetwear::simulate::count_law::{CountLaw, Moments, quantile};
 use fleetwear::simulate::course::{Course, CourseLaw, Courses, Start};
+use fleetwear::simulate::expected::{CountKind, ExpectedSums, FleetSums, PartCounts};
+use fleetwear::simulate::fleet_forecast::{Counting, Group};
 use fleetwear::simulate::report_delay::ReportDelay;
 
 const WEEKS: usize = 104;
@@ -35,7 +39,7 @@ impl Steady {
     }
 
     fn follow(&self, delay: ReportDelay) -> Course {
-        Courses::new(WEEKS, delay, 0.0).follow(&[self.start()], false).remove(0)
+        Courses::new(WEEKS, delay, 0.0, CountKind::Failures).follow(&[self.start()], false).remove(0)
     }
 
     /// Mean failures within the horizon and mean pairs, of lives played out with a delay before each replacement.
@@ -114,7 +118,8 @@ fn successors_fail_as_lives_played_out_do() {
 fn rivals_share_what_fails_and_each_goes_on() {
     let one = Steady::new(1.0, 0.0, 0.5);
     let two = Steady::new(1.0, 0.0, 1.0);
-    let courses = Courses::new(WEEKS, ReportDelay::none(), 0.0).follow(&[one.start(), two.start()], true);
+    let courses =
+        Courses::new(WEEKS, ReportDelay::none(), 0.0, CountKind::Failures).follow(&[one.start(), two.start()], true);
     let either = -libm::expm1(-1.5);
     for (course, share, rate) in [(&courses[0], 1.0 / 3.0, 0.5), (&courses[1], 2.0 / 3.0, 1.0)] {
         assert!((total(&course.first) / (share * either) - 1.0).abs() < 1e-3, "{}", total(&course.first));
@@ -122,7 +127,7 @@ fn rivals_share_what_fails_and_each_goes_on() {
         assert!((all / rate - 1.0).abs() < 5e-3, "a rival's replacement renews the part for both: {all}");
         assert!((total(&course.pairs) / (0.5 * rate * rate) - 1.0).abs() < 0.02, "{}", total(&course.pairs));
     }
-    let alone = Courses::new(WEEKS, ReportDelay::none(), 0.0).follow(&[one.start()], true);
+    let alone = Courses::new(WEEKS, ReportDelay::none(), 0.0, CountKind::Failures).follow(&[one.start()], true);
     assert!(total(&alone[0].first) > 1.4 * total(&courses[0].first));
 }
 
@@ -130,7 +135,7 @@ fn rivals_share_what_fails_and_each_goes_on() {
 fn who_retires_fails_no_more() {
     let steady = Steady::new(1.0, 0.0, 0.5);
     let per_week = 0.01;
-    let retiring = Courses::new(WEEKS, ReportDelay::none(), per_week);
+    let retiring = Courses::new(WEEKS, ReportDelay::none(), per_week, CountKind::Failures);
     let course = retiring.follow(&[steady.start()], true).remove(0);
     let rate = 0.5 / WEEKS as f64;
     let expected = rate * -libm::expm1(-per_week * WEEKS as f64) / per_week;
@@ -149,7 +154,7 @@ fn a_part_without_report_may_have_failed_already() {
         let unreported =
             steady.law.failed_unreported(&[steady.today], &delay.not_yet(), |_, weeks| weeks as f64 * rate);
         let start = Start { unreported: &unreported, ..steady.start() };
-        let course = Courses::new(WEEKS, delay, 0.0).follow(&[start], false).remove(0);
+        let course = Courses::new(WEEKS, delay, 0.0, CountKind::Failures).follow(&[start], false).remove(0);
         // It worked three weeks ago for sure, and is not known to have failed since.
         let failed = -libm::expm1(-3.0 * rate);
         assert!((course.failed_already / failed - 1.0).abs() < 1e-9, "{} {failed}", course.failed_already);
@@ -161,4 +166,121 @@ fn a_part_without_report_may_have_failed_already() {
     assert_eq!(ReportDelay::none().not_yet(), [0.0]);
     let steady = Steady::new(3.0, 1e-3, 0.1);
     assert!(steady.law.failed_unreported(&[1e-3], &[1.0, 0.5], |_, weeks| 1e-4 * weeks as f64).is_empty());
+}
+
+#[test]
+fn rivals_without_report_have_failed_once_at_most() {
+    // Two or three equal rivals, all of whose failures of the last three weeks are unreported.
+    for (rivals, rate) in [(2, 0.1), (2, 0.3), (2, 2.0), (3, 0.1), (3, 0.3)] {
+        let steady = Steady::new(1.0, 200.0 * rate, WEEKS as f64 * rate);
+        let delay = weeks_late(3);
+        let unreported =
+            steady.law.failed_unreported(&[steady.today], &delay.not_yet(), |_, weeks| weeks as f64 * rate);
+        let starts: Vec<Start> = (0..rivals).map(|_| Start { unreported: &unreported, ..steady.start() }).collect();
+        let courses = Courses::new(WEEKS, delay, 0.0, CountKind::Failures).follow(&starts, true);
+        let failed: f64 = courses.iter().map(|course| course.failed_already).sum();
+        let truth = -libm::expm1(-3.0 * rate * f64::from(rivals));
+        // Of three rivals a week's midpoint is not exact.
+        let error = if rivals == 2 { 1e-9 } else { 0.02 };
+        assert!((failed / truth - 1.0).abs() < error, "{rivals} {rate}: {failed} instead of {truth}");
+        let first: f64 = courses.iter().map(|course| total(&course.first)).sum();
+        assert!(failed + first <= 1.0 + 1e-12 && failed + first > 0.97, "{rivals} {rate}: {failed} and {first}");
+        let standing: f64 = courses.iter().map(|course| total(&course.standing)).sum();
+        assert!((standing / failed - 1.0).abs() < 1e-9, "what has failed is reported once");
+    }
+    // One that may have failed and one that cannot: the former's odds hold for both.
+    let [old, new] = [Steady::new(1.0, 9.0, 1.0), Steady::new(1.0, 0.0, 0.5)];
+    let unreported = old.law.failed_unreported(&[9.0], &weeks_late(3).not_yet(), |_, weeks| 0.1 * weeks as f64);
+    let old = Start { unreported: &unreported, ..old.start() };
+    let courses = Courses::new(WEEKS, weeks_late(3), 0.0, CountKind::Failures).follow(&[old, new.start()], true);
+    let works = libm::exp(-0.3);
+    assert!((courses[0].failed_already + works - 1.0).abs() < 1e-9 && courses[1].failed_already == 0.0);
+    assert!((total(&courses[1].first) / (works * -libm::expm1(-1.5) / 3.0) - 1.0).abs() < 1e-3);
+    // Overdue beyond what numbers hold.
+    let dead = vec![1e304; 3];
+    let steady = Steady::new(1.0, 9.0, 1.0);
+    let starts = [(); 3].map(|()| Start { unreported: &dead, ..steady.start() });
+    let courses = Courses::new(WEEKS, weeks_late(3), 0.0, CountKind::Failures).follow(&starts, true);
+    let failed: f64 = courses.iter().map(|course| course.failed_already).sum();
+    assert!((failed - 1.0).abs() < 1e-9, "{failed}");
+}
+
+#[test]
+fn reports_pair_with_those_of_what_failed_before_today() {
+    // Reports come three weeks after failures: a part that worked then for sure is a renewal process of reports, whose
+    // cycles last a life and, after the first, three weeks more.
+    let rate = 0.06;
+    let steady = Steady::new(1.0, 200.0 * rate, WEEKS as f64 * rate);
+    let delay = weeks_late(3);
+    let unreported = steady.law.failed_unreported(&[steady.today], &delay.not_yet(), |_, weeks| weeks as f64 * rate);
+    let pairs = |count: CountKind| {
+        let start = Start { unreported: &unreported, ..steady.start() };
+        let course = Courses::new(WEEKS, delay.clone(), 0.0, count).follow(&[start], false).remove(0);
+        total(&delay.reported(&course.pairs))
+    };
+    let (places, mut played) = (200_000, 0.0);
+    for place in 0..places {
+        let draw = |life: u32| {
+            let [low, high] = threefry2x32([6, 1], [place, life]);
+            exponential_draw(u64::from(high) << 32 | u64::from(low)) / rate
+        };
+        let (mut now, mut count) = (draw(0), 0.0);
+        while now < WEEKS as f64 {
+            count += 1.0;
+            now += 3.0 + draw(count as u32);
+        }
+        played += 0.5 * count * (count - 1.0) / f64::from(places);
+    }
+    let reports = pairs(CountKind::Reports);
+    assert!((reports / played - 1.0).abs() < 0.03, "{reports} instead of {played}");
+    assert!(pairs(CountKind::Failures) < 0.9 * played, "a failure before today is none to come");
+}
+
+#[test]
+fn late_weeks_are_as_wide_as_renewal_on_every_path() {
+    // 400 parts that wear out within the horizon, on paths whose use differs by a tenth throughout.
+    let (parts, paths) = (400.0, 64);
+    let courses = Courses::new(WEEKS, ReportDelay::none(), 0.0, CountKind::Failures);
+    let plan = PathPlan { paths, weeks: WEEKS, ..PathPlan::default() };
+    let on_paths: Vec<Steady> = (0..paths)
+        .map(|path| Steady::new(4.3, 0.3, 2.2 * (1.0 + 0.173 * (2.0 * (path as f64 + 0.5) / paths as f64 - 1.0))))
+        .collect();
+    let fails: Vec<Vec<f64>> = on_paths.iter().map(|steady| steady.start().fails).collect();
+    let mean: Vec<f64> =
+        (0..WEEKS).map(|week| fails.iter().map(|fails| fails[week]).sum::<f64>() / paths as f64).collect();
+    let centre = Steady::new(4.3, 0.3, 2.2);
+    let course = courses.follow(&[Start { fails: mean.clone(), ..centre.start() }], false).remove(0);
+    let mut chances = mean.clone();
+    (1..WEEKS).for_each(|week| chances[week] += chances[week - 1]);
+    let counts = PartCounts::new(&course, &chances, &plan, &courses);
+    let expected = ExpectedSums::new(1, WEEKS);
+    (0..parts as usize).for_each(|_| expected.add(0, &counts));
+    let mut survival = SurvivalSums::default();
+    for week in 0..WEEKS {
+        for fails in &fails {
+            let chance = fails[week];
+            let q40 = |count: f64| (count * (1_u64 << GROUP_BITS) as f64) as u64;
+            survival.failures_q40.push(q40(parts * chance));
+            survival.squares_q40.push(q40(parts * chance * chance));
+        }
+    }
+    let groups = [Group { group_by: "fleet".into(), value: None, cells: vec![0] }];
+    let (kind, delay) = (CountKind::Failures, ReportDelay::none());
+    let counting = Counting { plan: &plan, modes: 1, groups: &groups, as_of_day: 0, kind, delay: &delay };
+    let sums = FleetSums { survival, expected: expected.finish() };
+    let rows = counting.rows(&sums, false);
+    let renewals: Vec<Course> = on_paths.iter().map(|steady| steady.follow(ReportDelay::none())).collect();
+    for week in [60, 80, 100] {
+        let laws: Vec<CountLaw> = (renewals.iter())
+            .map(|course| {
+                let chance = course.first[week] + course.renewed[week];
+                CountLaw::of(Moments { mean: parts * chance, squares: parts * chance * chance })
+            })
+            .collect();
+        let truth = [0.05, 0.5, 0.95].map(|level| quantile(&laws, level));
+        let row = rows.iter().find(|row| row.window.column == week).unwrap();
+        for (found, truth) in row.quantiles.into_iter().zip(truth) {
+            assert!((found - truth).abs() <= 2, "week {week}: {:?}, of renewals {truth}", row.quantiles);
+        }
+    }
 }
