@@ -8,7 +8,7 @@
 //! path moves. A path that wears parts out sooner has put in more successors by then, as long as there is something to
 //! wear out; once hardly a part of today is left no path moves the successors, which is too narrow, by what weather
 //! does to successors' own age. The count's variance on a path takes renewals as they are, pairs of failures in one
-//! place included, but never above the Poisson law's; where successors are more than [`WORTH_PAIRING`] of the first
+//! place included, but never above the Poisson law's; where successors are more than a hundredth of the first
 //! failures the law is that of these moments. Windows are the weeks to come, and from today to each
 //! mark (30, 60, 90 days, 13 weeks, the alerts' horizons).
 //!
