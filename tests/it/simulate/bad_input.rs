@@ -162,3 +162,22 @@ fn numbers_out_of_range_are_refused() {
         assert!(error.starts_with("--") && error.contains("expected 1 to"), "{error}");
     }
 }
+
+#[test]
+fn an_alert_that_looks_beyond_the_horizon_is_said_to_be_missing() {
+    let warned = |weeks: usize| {
+        let change = |plan: &mut SimulatePlan| {
+            let text = std::fs::read_to_string(&plan.model).unwrap();
+            let alert = "id = \"pads\"\nalert = { horizon_days = 60, cost_false_call = 1.0, cost_missed = 3.5 }";
+            std::fs::write(&plan.model, text.replace("id = \"pads\"", alert)).unwrap();
+            plan.horizon_weeks = weeks;
+        };
+        simulated(&steady_fleet(6), Layout::ByVehicle(1), change, |_, report| {
+            report.warnings.iter().filter(|text| text.contains("no part is alerted")).cloned().collect::<Vec<_>>()
+        })
+    };
+    // Sixty days are eight weeks and four days.
+    let said = warned(8);
+    assert!(said.len() == 1 && said[0].contains("pads") && said[0].contains("--horizon-weeks 9"), "{said:?}");
+    assert!(warned(9).is_empty());
+}

@@ -356,7 +356,10 @@ fn chances_come_true() {
     check_chances(&all);
 }
 
-/// Run by name, as the one before.
+/// Run by name, as the one before. What was measured last was a smaller size, five fleets of 10,000 vehicles: 327
+/// group-weeks, of which 90 % intervals cover 85.6 %, with independent shocks 52.0 %; 25 totals of 13 weeks, covered at
+/// 76 %: known misses. This size has not been measured, nor the smaller one since laws of counts and delays were mended:
+/// it is expected to fail on totals.
 #[test]
 #[ignore = "five fleets of 16,000 vehicles: minutes"]
 fn counts_come_true() {
