@@ -17,7 +17,7 @@ pub mod upload;
 
 pub use gate::GateError;
 pub use open::{Choice, DeviceShare, Opened, open, open_for};
-pub use open_survival::{OpenedSurvival, open_survival};
+pub use open_survival::open_survival;
 
 use crate::model::tables::DamageTables;
 

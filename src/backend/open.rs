@@ -29,8 +29,8 @@ pub enum DeviceShare {
 }
 
 /// A backend ready for batches.
-pub struct Opened {
-    pub backend: Box<dyn DamageBackend>,
+pub struct Opened<B: ?Sized> {
+    pub backend: Box<B>,
     /// Why this one, for people.
     pub why: String,
 }
@@ -42,7 +42,7 @@ pub fn open(
     device: Option<&str>,
     threads: usize,
     request: &DamageRequest,
-) -> Result<Opened, BackendError> {
+) -> Result<Opened<dyn DamageBackend>, BackendError> {
     open_for(u64::MAX, DeviceShare::Usual, choice, device, threads, request)
 }
 
@@ -58,29 +58,47 @@ pub fn open_for(
     device: Option<&str>,
     threads: usize,
     request: &DamageRequest,
-) -> Result<Opened, BackendError> {
-    match choice {
-        Choice::Cpu => cpu(request, "--backend cpu".to_owned()),
-        Choice::Gpu => gpu(share, device, request),
-        Choice::Auto if records < LEAST_RECORDS => {
-            cpu(request, format!("{records} records are summed before a device would be open"))
-        }
-        Choice::Auto => match worth_a_gpu(device, threads, request) {
-            Ok(why) => gpu(share, device, request).map(|opened| Opened { why, ..opened }),
-            Err(why) => cpu(request, why),
-        },
-    }
+) -> Result<Opened<dyn DamageBackend>, BackendError> {
+    let too_few = || format!("{records} records are summed before a device would be open");
+    chosen::<dyn DamageBackend>(
+        choice,
+        (records < LEAST_RECORDS).then(too_few),
+        || Ok(Box::new(CpuDamage::open(request)?)),
+        || gpu(share, device, request),
+        || worth_a_gpu(device, threads, request),
+    )
 }
 
-fn cpu(request: &DamageRequest, why: String) -> Result<Opened, BackendError> {
-    Ok(Opened { backend: Box::new(CpuDamage::open(request)?), why })
+/// The rules of the choice. `too_little` says, where there is little to do, why `auto` does not look for a device;
+/// `worth_a_gpu`, why a device is worth it or is not.
+pub(super) fn chosen<B: ?Sized>(
+    choice: Choice,
+    too_little: Option<String>,
+    cpu: impl FnOnce() -> Result<Box<B>, BackendError>,
+    gpu: impl FnOnce() -> Result<Opened<B>, BackendError>,
+    worth_a_gpu: impl FnOnce() -> Result<String, String>,
+) -> Result<Opened<B>, BackendError> {
+    let why = match (choice, too_little) {
+        (Choice::Gpu, _) => return gpu(),
+        (Choice::Cpu, _) => "--backend cpu".to_owned(),
+        (Choice::Auto, Some(why)) => why,
+        (Choice::Auto, None) => match worth_a_gpu() {
+            Ok(why) => return gpu().map(|opened| Opened { why, ..opened }),
+            Err(why) => why,
+        },
+    };
+    Ok(Opened { backend: cpu()?, why })
 }
 
 #[cfg(not(feature = "gpu"))]
 pub(super) const NO_GPU: &str = "this build lacks the feature `gpu`";
 
 #[cfg(not(feature = "gpu"))]
-fn gpu(_share: DeviceShare, device: Option<&str>, _request: &DamageRequest) -> Result<Opened, BackendError> {
+fn gpu(
+    _share: DeviceShare,
+    device: Option<&str>,
+    _request: &DamageRequest,
+) -> Result<Opened<dyn DamageBackend>, BackendError> {
     Err(BackendError::NoDevice { wanted: device.map(str::to_owned), why: NO_GPU.to_owned() })
 }
 
@@ -90,7 +108,11 @@ fn worth_a_gpu(_device: Option<&str>, _threads: usize, _request: &DamageRequest)
 }
 
 #[cfg(feature = "gpu")]
-fn gpu(share: DeviceShare, device: Option<&str>, request: &DamageRequest) -> Result<Opened, BackendError> {
+fn gpu(
+    share: DeviceShare,
+    device: Option<&str>,
+    request: &DamageRequest,
+) -> Result<Opened<dyn DamageBackend>, BackendError> {
     let backend = super::gpu::damage::GpuDamage::open(request, device, limits(share))?;
     Ok(Opened { backend: Box::new(backend), why: asked_for(device) })
 }

@@ -5,15 +5,9 @@
 //! all the processor's threads together. Units: a step is one part along one path to one column of the plan.
 
 use super::cpu::survival::CpuSurvival;
+use super::open::chosen;
 use super::survival::{SurvivalBackend, SurvivalRequest};
-use super::{BackendError, Choice, DeviceShare};
-
-/// A survival backend ready for batches.
-pub struct OpenedSurvival {
-    pub backend: Box<dyn SurvivalBackend>,
-    /// Why this one, for people.
-    pub why: String,
-}
+use super::{BackendError, Choice, DeviceShare, Opened};
 
 /// Fewer steps than this are not worth a device: two threads take them in less time than opening one and trying it
 /// out takes, half a second to several.
@@ -28,27 +22,24 @@ pub fn open_survival(
     device: Option<&str>,
     threads: usize,
     request: &SurvivalRequest,
-) -> Result<OpenedSurvival, BackendError> {
+) -> Result<Opened<dyn SurvivalBackend>, BackendError> {
     let steps = parts.saturating_mul((request.plan.paths * request.plan.columns()) as u64);
-    match choice {
-        Choice::Cpu => cpu(request, "--backend cpu".to_owned()),
-        Choice::Gpu => gpu(share, device, request),
-        Choice::Auto if steps < LEAST_STEPS => {
-            cpu(request, format!("{parts} parts are followed before a device would be open"))
-        }
-        Choice::Auto => match worth_a_gpu(device, threads, request) {
-            Ok(why) => gpu(share, device, request).map(|opened| OpenedSurvival { why, ..opened }),
-            Err(why) => cpu(request, why),
-        },
-    }
-}
-
-fn cpu(request: &SurvivalRequest, why: String) -> Result<OpenedSurvival, BackendError> {
-    Ok(OpenedSurvival { backend: Box::new(CpuSurvival::open(request)?), why })
+    let too_few = || format!("{parts} parts are followed before a device would be open");
+    chosen::<dyn SurvivalBackend>(
+        choice,
+        (steps < LEAST_STEPS).then(too_few),
+        || Ok(Box::new(CpuSurvival::open(request)?)),
+        || gpu(share, device, request),
+        || worth_a_gpu(device, threads, request),
+    )
 }
 
 #[cfg(not(feature = "gpu"))]
-fn gpu(_share: DeviceShare, device: Option<&str>, _request: &SurvivalRequest) -> Result<OpenedSurvival, BackendError> {
+fn gpu(
+    _share: DeviceShare,
+    device: Option<&str>,
+    _request: &SurvivalRequest,
+) -> Result<Opened<dyn SurvivalBackend>, BackendError> {
     Err(BackendError::NoDevice { wanted: device.map(str::to_owned), why: super::open::NO_GPU.to_owned() })
 }
 
@@ -58,10 +49,14 @@ fn worth_a_gpu(_device: Option<&str>, _threads: usize, _request: &SurvivalReques
 }
 
 #[cfg(feature = "gpu")]
-fn gpu(share: DeviceShare, device: Option<&str>, request: &SurvivalRequest) -> Result<OpenedSurvival, BackendError> {
+fn gpu(
+    share: DeviceShare,
+    device: Option<&str>,
+    request: &SurvivalRequest,
+) -> Result<Opened<dyn SurvivalBackend>, BackendError> {
     let limits = super::open::limits(share);
     let backend = super::gpu::survival::GpuSurvival::open(request, device, limits)?;
-    Ok(OpenedSurvival { backend: Box::new(backend), why: super::open::asked_for(device) })
+    Ok(Opened { backend: Box::new(backend), why: super::open::asked_for(device) })
 }
 
 /// Why the GPU is worth it, or why not.

@@ -3,8 +3,6 @@
 //! The answer depends on the model, the plan and the machine alone and is kept for the life of the process. It decides
 //! which device works, never what comes out. Units: steps (part × path × column) per second.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use super::limits::GpuLimits;
@@ -20,27 +18,22 @@ const PARTS: usize = 1 << 12;
 const CLOCK_Q48: u64 = 1 << 47;
 const INCREMENT_Q48: u64 = (1 << 48) / 520;
 
-/// What a trial was about: adapter, threads, modes, paths, columns, source weeks.
-type Question = (String, usize, usize, usize, usize, usize);
-
 /// Measures both, or recalls what was measured for the same adapter and a plan of the same size.
 pub fn compare(adapter: &wgpu::Adapter, threads: usize, request: &SurvivalRequest) -> Result<Trial, BackendError> {
-    static ANSWERS: OnceLock<Mutex<HashMap<Question, Trial>>> = OnceLock::new();
-    let plan = request.plan;
-    let name = adapter.get_info().name;
-    let question = (name, threads, request.tables.modes.len(), plan.paths, plan.columns(), plan.source_weeks);
-    let answers = ANSWERS.get_or_init(Mutex::default);
-    if let Some(trial) = answers.lock().unwrap_or_else(PoisonError::into_inner).get(&question) {
-        return Ok(*trial);
-    }
-    let one_thread = steps_per_s(request, &CpuSurvival::open(request)?)?;
-    let trial = Trial {
-        cpu_per_s: one_thread * threads as f64,
-        gpu_per_s: steps_per_s(request, &GpuSurvival::open_on(request, adapter, GpuLimits::default())?)?,
-        unit: "steps",
-    };
-    answers.lock().unwrap_or_else(PoisonError::into_inner).insert(question, trial);
-    Ok(trial)
+    let (modes, paths, columns) = (request.tables.modes.len(), request.plan.paths, request.plan.columns());
+    let question = format!(
+        "survival on {}: {threads} threads, {modes} modes, {paths} paths, {columns} columns, {} source weeks",
+        adapter.get_info().name,
+        request.plan.source_weeks
+    );
+    Trial::recalled(question, || {
+        let one_thread = steps_per_s(request, &CpuSurvival::open(request)?)?;
+        Ok(Trial {
+            cpu_per_s: one_thread * threads as f64,
+            gpu_per_s: steps_per_s(request, &GpuSurvival::open_on(request, adapter, GpuLimits::default())?)?,
+            unit: "steps",
+        })
+    })
 }
 
 /// Pushes a batch of each mode, after a small one that warms up.

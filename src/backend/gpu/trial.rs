@@ -30,6 +30,22 @@ pub struct Trial {
 }
 
 impl Trial {
+    /// What was measured before for the same question, or what `measure` finds now.
+    pub(super) fn recalled(
+        question: String,
+        measure: impl FnOnce() -> Result<Self, BackendError>,
+    ) -> Result<Self, BackendError> {
+        static ANSWERS: OnceLock<Mutex<HashMap<String, Trial>>> = OnceLock::new();
+        let answers = || ANSWERS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+        let known = answers().get(&question).copied();
+        if let Some(trial) = known {
+            return Ok(trial);
+        }
+        let trial = measure()?;
+        answers().insert(question, trial);
+        Ok(trial)
+    }
+
     /// Why the adapter is worth it, or why not.
     pub fn verdict(&self, name: &str) -> Result<String, String> {
         let Self { cpu_per_s, gpu_per_s, unit } = self;
@@ -42,28 +58,21 @@ impl Trial {
     }
 }
 
-/// What a trial was about: adapter, threads, groups, inputs.
-type Question = (String, usize, usize, usize);
-
 /// Measures both, or recalls what was measured for the same adapter and a model of the same size.
 pub fn compare(adapter: &wgpu::Adapter, threads: usize, request: &DamageRequest) -> Result<Trial, BackendError> {
-    static ANSWERS: OnceLock<Mutex<HashMap<Question, Trial>>> = OnceLock::new();
-    let tables = request.tables;
-    let question = (adapter.get_info().name, threads, tables.groups.len(), tables.input_rows.len());
-    let answers = ANSWERS.get_or_init(Mutex::default);
-    if let Some(trial) = answers.lock().unwrap_or_else(PoisonError::into_inner).get(&question) {
-        return Ok(*trial);
-    }
-    let one_thread = records_per_s(request, || Ok(Box::new(CpuDamage::open(request)?)))?;
-    let trial = Trial {
-        cpu_per_s: one_thread * threads as f64,
-        gpu_per_s: records_per_s(request, || {
-            Ok(Box::new(GpuDamage::open_on(request, adapter, GpuLimits::default())?))
-        })?,
-        unit: "records",
-    };
-    answers.lock().unwrap_or_else(PoisonError::into_inner).insert(question, trial);
-    Ok(trial)
+    let (groups, inputs) = (request.tables.groups.len(), request.tables.input_rows.len());
+    let question =
+        format!("damage on {}: {threads} threads, {groups} groups, {inputs} inputs", adapter.get_info().name);
+    Trial::recalled(question, || {
+        let one_thread = records_per_s(request, || Ok(Box::new(CpuDamage::open(request)?)))?;
+        Ok(Trial {
+            cpu_per_s: one_thread * threads as f64,
+            gpu_per_s: records_per_s(request, || {
+                Ok(Box::new(GpuDamage::open_on(request, adapter, GpuLimits::default())?))
+            })?,
+            unit: "records",
+        })
+    })
 }
 
 /// Pushes the trial's batches through a fresh backend, opening excluded, reading back included.
