@@ -43,7 +43,8 @@ const MOST_SOURCE_WEEKS: usize = 522;
 const SILENT_VEHICLES: usize = 1 << 10;
 
 /// Simulates a fleet forward and writes the folder `plan.out` with the tables `forecasts`, `fleet_forecast` and
-/// `alerts` (`alarms` and `cohorts` where monitors ran, `scenario_difference` under a scenario), a manifest and `_SUCCESS`, all at once or not at all.
+/// `alerts` (`alarms` and `cohorts` where monitors ran, `scenario_difference` under a scenario), a manifest and
+/// `_SUCCESS`, all at once or not at all.
 ///
 /// # Errors
 ///
@@ -190,31 +191,30 @@ fn followed(
         *survival_why.lock().unwrap_or_else(PoisonError::into_inner) = opened.why;
         Ok(opened.backend)
     };
+    let column = |days: u32| {
+        let mark = mark(days, plan.horizon_weeks)?;
+        path_plan.marks.binary_search(&mark).ok().map(|at| plan.horizon_weeks + at)
+    };
+    let mut alerts = Vec::new();
     for mode in &prepared.model.modes {
-        let days = mode.alert.map_or(0, |alert| libm::ceil(alert.horizon_days) as u32);
-        if mark(days, plan.horizon_weeks).is_none() {
+        let alert = mode.alert.map(|alert| (libm::ceil(alert.horizon_days) as u32, alert.probability));
+        let looked_at = alert.and_then(|(days, probability)| Some((column(days)?, probability)));
+        if let (Some((days, _)), None) = (alert, looked_at) {
             let (id, weeks, needed) = (&mode.id, plan.horizon_weeks, days.div_ceil(DAYS_PER_WEEK as u32));
             let text = format!(
                 "failure mode {id}: no part is alerted, for its alert looks {days} days ahead and the simulation {weeks} weeks: --horizon-weeks {needed} would do"
             );
             warn(&mut warnings, control, text);
         }
+        alerts.push(looked_at);
     }
-    let column = |days: u32| {
-        let mark = mark(days, plan.horizon_weeks)?;
-        path_plan.marks.binary_search(&mark).ok().map(|at| plan.horizon_weeks + at)
-    };
     let world = World {
         calendar,
         parts: &prepared.parts,
         vehicles,
         plan: &path_plan,
         forecast_columns: FORECAST_DAYS.map(column),
-        alerts: (prepared.model.modes.iter())
-            .map(|mode| {
-                mode.alert.and_then(|alert| Some((column(libm::ceil(alert.horizon_days) as u32)?, alert.probability)))
-            })
-            .collect(),
+        alerts,
         cell_of: setup.cell_of.clone(),
         unlisted_cell: setup.unlisted_cell,
         season_missing: drawn.season_missing,

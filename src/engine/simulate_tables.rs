@@ -219,7 +219,8 @@ impl Tables<'_> {
     }
 }
 
-/// The likeliest to have failed by the first of the forecasts' windows, unreported already or since; of equals, the first in order.
+/// The likeliest to have failed by the first of the forecasts' windows, unreported already or since; of equals, the
+/// first in order.
 fn urgent(rows: &ForecastRows) -> Vec<UrgentPart> {
     let mut urgent: Vec<(u64, u32, usize, PartForecast)> = Vec::new();
     for (vehicle, parts) in rows.vehicles() {

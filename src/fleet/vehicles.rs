@@ -47,6 +47,18 @@ pub struct Vehicles {
     pub positions: Vec<String>,
 }
 
+impl Vehicles {
+    /// The day on which a vehicle was sold, or built where that is all that is known.
+    pub fn in_service_day(&self, vehicle: usize) -> Option<i32> {
+        day_of(&self.sale_day, vehicle).or(day_of(&self.build_day, vehicle))
+    }
+}
+
+/// A vehicle's day in one of the columns of [`Vehicles`]; `None` also for a vehicle that only the histories know.
+pub fn day_of(days: &[Option<i32>], vehicle: usize) -> Option<i32> {
+    days.get(vehicle).copied().flatten()
+}
+
 /// One row of the events table, duplicates removed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FleetEvent {

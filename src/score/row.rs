@@ -11,7 +11,7 @@ use super::flags::{COVERED_SHARE, Flag, Flags, LATE_DAYS, MISSING_SHARE};
 use super::fleet::Fleet;
 use super::parts::{PartStarts, Parts, ScoreRow};
 use super::tally::SlotTally;
-use crate::fleet::vehicles::Vehicles;
+use crate::fleet::vehicles::{Vehicles, day_of};
 use crate::model::compiled::{CompiledExposure, CompiledMode};
 use crate::model::life;
 
@@ -194,8 +194,7 @@ impl<'a> Scorer<'a> {
     ) -> Flags {
         let vehicle = figures.vehicle;
         let plan = self.fleet.plan;
-        let dated = |days: &[Option<i32>]| days.get(vehicle).copied().flatten();
-        let in_service = start_day.or(dated(&self.vehicles.sale_day)).or(dated(&self.vehicles.build_day));
+        let in_service = start_day.or(self.vehicles.in_service_day(vehicle));
         let late = |start: i32| plan.axis.day(tally.first_tick) > start.saturating_add(LATE_DAYS);
         let missing_share = |mechanism: usize| -> f64 {
             let Some(exposure) = self.fleet.exposure_of(mechanism) else { return 0.0 };
@@ -223,7 +222,7 @@ impl<'a> Scorer<'a> {
         flags.raise(Flag::ExposureMissing, mode.mechanisms.clone().any(|m| missing_share(m) > MISSING_SHARE));
         let covered = self.fleet.covered_share(tally).is_none_or(|share| share >= COVERED_SHARE);
         flags.raise(Flag::HistoryHasGaps, !covered && mode.mechanisms.clone().any(ages));
-        flags.raise(Flag::Retired, dated(&self.vehicles.end_day).is_some_and(|day| day <= plan.as_of_day));
+        flags.raise(Flag::Retired, day_of(&self.vehicles.end_day, vehicle).is_some_and(|day| day <= plan.as_of_day));
         flags.raise(Flag::UnlistedVehicle, vehicle >= plan.known());
         flags
     }

@@ -7,7 +7,7 @@
 //! Units: days since 1970-01-01; per day.
 
 use super::weeks::WeekAxis;
-use crate::fleet::vehicles::Vehicles;
+use crate::fleet::vehicles::{Vehicles, day_of};
 
 /// Days up to today over which the rate is taken.
 pub const LOOK_BACK_DAYS: i32 = 365;
@@ -19,11 +19,9 @@ pub fn rate_per_day(vehicles: &Vehicles, axis: WeekAxis, as_of_day: i32) -> f64 
     let today = axis.calendar_day(as_of_day);
     let from = today - LOOK_BACK_DAYS;
     let (mut ends, mut days) = (0_u64, 0_u64);
-    let dated =
-        |of: &[Option<i32>], vehicle: usize| of.get(vehicle).copied().flatten().map(|day| axis.calendar_day(day));
     for vehicle in 0..vehicles.known {
-        let start = dated(&vehicles.sale_day, vehicle).or(dated(&vehicles.build_day, vehicle)).unwrap_or(from);
-        let end = dated(&vehicles.end_day, vehicle).filter(|&end| end <= today);
+        let start = vehicles.in_service_day(vehicle).map_or(from, |day| axis.calendar_day(day));
+        let end = day_of(&vehicles.end_day, vehicle).map(|day| axis.calendar_day(day)).filter(|&end| end <= today);
         let last = end.unwrap_or(today);
         if last > from && last >= start {
             ends += u64::from(end.is_some());

@@ -20,7 +20,7 @@ use super::weeks::DAYS_PER_WEEK;
 use crate::backend::BackendError;
 use crate::backend::survival::{PART_BITS, PathPlan, SurvivalBackend, SurvivalBatch, pack_increments};
 use crate::fleet::chunk::Chunk;
-use crate::fleet::vehicles::Vehicles;
+use crate::fleet::vehicles::{Vehicles, day_of};
 use crate::model::compiled::CompiledModel;
 use crate::model::life;
 use crate::score::flags::LATE_DAYS;
@@ -155,9 +155,8 @@ impl Survivor<'_> {
     fn follow(&self, batch: &BatchSlots, chunk: &Chunk) -> Result<(), BackendError> {
         let world = &self.world;
         let out_of_service = |vehicle: u32| {
-            let day = |of: &[Option<i32>]| {
-                of.get(vehicle as usize).copied().flatten().map(|day| world.calendar.axis.calendar_day(day))
-            };
+            let day =
+                |of: &[Option<i32>]| day_of(of, vehicle as usize).map(|day| world.calendar.axis.calendar_day(day));
             let today = world.calendar.as_of_day;
             let not_sold = || day(&world.vehicles.sale_day).is_some_and(|sold| sold > today);
             day(&world.vehicles.end_day).is_some_and(|end| end <= today) || not_sold()
@@ -360,10 +359,9 @@ fn part_use(
 ) -> Use {
     let one = &batch.vehicles[at];
     let calendar = &world.calendar;
-    let dated = |days: &[Option<i32>]| days.get(one.vehicle as usize).copied().flatten();
     let start = calendar.starts.day(one.vehicle as usize, row.part);
     flags.raise(Flag::ReplacementNotPlaced, calendar.starts.is_doubtful(one.vehicle as usize, row.part));
-    let in_service = start.or(dated(&world.vehicles.sale_day)).or(dated(&world.vehicles.build_day));
+    let in_service = start.or(world.vehicles.in_service_day(one.vehicle as usize));
     flags.raise(Flag::StartUnknown, in_service.is_none());
     let in_service = in_service.map(|day| calendar.axis.calendar_day(day));
     let (first, last) = one.days;
