@@ -27,6 +27,7 @@
 //! | [`score`] | clocks → damage, hazard, drivers; slots |
 //! | [`monitor`] | drift and fluctuation of a channel, vehicle by vehicle; cohorts with more alarms than their share |
 //! | [`simulate`] | the fleet's futures: week profiles, paths, forecasts of parts and groups, alerts, scenarios |
+//! | [`fit`] | what life laws' parameters are, and how well they are known |
 //! | [`synth`] | a fleet with planted facts and its truth |
 //! | [`engine`] | the conductor: reader → batches → backend → reducers → writer |
 //! | [`run`] | cancellation and events of a run |
@@ -42,6 +43,7 @@
 pub mod backend;
 pub mod cli;
 pub mod engine;
+pub mod fit;
 pub mod fixed;
 pub mod fleet;
 pub mod model;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use super::fit::FitArgs;
 use super::simulate::SimulateArgs;
 use super::values::{AsOf, MaxBad, MemoryLimit, SpillFolder, ZoneShare};
 
@@ -39,6 +40,7 @@ pub enum Command {
     Synth(SynthArgs),
     Score(ScoreArgs),
     Simulate(SimulateArgs),
+    Fit(FitArgs),
     Verify(VerifyArgs),
     Bench(BenchArgs),
     /// List the graphics adapters, with their limits and why each would or would not be taken

@@ -11,6 +11,7 @@ use super::bench::recipe::RecipeError;
 use super::worst::WorstError;
 use crate::backend::BackendError;
 use crate::engine::EngineError;
+use crate::fit::lives::LivesError;
 use crate::fleet::error::FleetError;
 use crate::fleet::writer::WriteError;
 use crate::model::error::ModelError;
@@ -70,6 +71,8 @@ pub enum CliError {
     #[error(transparent)]
     Synth(#[from] SynthError),
     #[error(transparent)]
+    Lives(#[from] LivesError),
+    #[error(transparent)]
     Recipe(#[from] RecipeError),
     #[error(transparent)]
     Worst(#[from] WorstError),
@@ -106,6 +109,7 @@ pub fn of(error: &CliError) -> Exit {
         CliError::Model(error) => of_model(error),
         CliError::Backend(error) => of_backend(error),
         CliError::Synth(error) => of_synth(error),
+        CliError::Lives(error) => of_lives(error),
         CliError::Recipe(RecipeError::Io { source, .. })
         | CliError::Export { source, .. }
         | CliError::Unwritten { source } => of_writing(source),
@@ -226,6 +230,23 @@ fn of_synth(error: &SynthError) -> Exit {
         SynthError::Write(error) => of_write(error),
         SynthError::Interrupted(_) => Exit::Interrupted,
         SynthError::Climate { .. } | SynthError::Table { .. } | SynthError::Json(_) => Exit::Internal,
+    }
+}
+
+fn of_lives(error: &LivesError) -> Exit {
+    match error {
+        LivesError::Io { .. }
+        | LivesError::Unreadable { .. }
+        | LivesError::Row { .. }
+        | LivesError::Cell { .. }
+        | LivesError::NoLives { .. } => Exit::Input,
+        LivesError::TooLarge { .. } => Exit::Limit,
+        LivesError::NoColumn { .. }
+        | LivesError::NotFound { .. }
+        | LivesError::Twice { .. }
+        | LivesError::Option { .. } => Exit::Usage,
+        LivesError::Write(error) => of_write(error),
+        LivesError::Interrupted(_) => Exit::Interrupted,
     }
 }
 

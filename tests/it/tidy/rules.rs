@@ -26,9 +26,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("score", &["backend", "fixed", "fleet", "model", "run"]),
     ("monitor", &["fixed", "fleet", "model"]),
     ("simulate", &["backend", "fixed", "fleet", "model", "monitor", "run", "score"]),
+    ("fit", &["fixed", "fleet", "model", "monitor", "run", "score", "simulate"]),
     ("synth", &["fixed", "fleet", "model", "run"]),
-    ("engine", &["backend", "fixed", "fleet", "model", "monitor", "run", "score", "simulate"]),
-    ("cli", &["backend", "engine", "fixed", "fleet", "model", "monitor", "run", "score", "simulate", "synth"]),
+    ("engine", &["backend", "fit", "fixed", "fleet", "model", "monitor", "run", "score", "simulate"]),
+    ("cli", &["backend", "engine", "fit", "fixed", "fleet", "model", "monitor", "run", "score", "simulate", "synth"]),
 ];
 
 /// The rooms that `room` may use, if the table knows it.
