@@ -21,6 +21,8 @@ use super::worker::{Pass, Worker};
 const MAX_PARTITIONS: usize = 256;
 /// Rows of a thread wait in a buffer of this many bytes for their partition, or of fewer where there are many of both.
 const MOST_BUFFER_BYTES: usize = 32 << 10;
+/// Buffers have at least one part in this many of the memory.
+const BUFFERS_SHARE: usize = 8;
 /// Parts that a partition which is too large is divided into.
 const DIVISION: u64 = 16;
 /// Bytes that sorting takes on top of a packed row: its key and index, and its turn in a chunk.
@@ -59,14 +61,14 @@ pub(crate) fn read<'a>(
     // Twice as many as needed, since vehicles do not divide evenly, and enough to keep all threads busy.
     let wanted = (rows / sort_rows * 2).max(4 * pass.threads as u64) as usize;
     let partitions = wanted.clamp(1, MAX_PARTITIONS);
-    // A vector that grows has room for up to twice what it holds.
-    let in_memory = rows.saturating_mul(2 * row_bytes as u64) <= memory_bytes as u64;
-    let place = if in_memory { Place::Memory } else { Place::Folder(folder) };
+    let left_bytes = buffer_room(rows, row_bytes, memory_bytes);
+    let place = if left_bytes.is_some() { Place::Memory } else { Place::Folder(folder) };
+    let buffer_bytes = left_bytes.map_or(pass.worker_bytes, |left| (left / pass.threads.max(1)).min(pass.worker_bytes));
     let spilling = Spilling {
         pass,
         partitions: (0..partitions).map(|_| Mutex::new(RowsFile::new(columns))).collect(),
         sort_rows,
-        buffer_rows: buffer_rows(pass.worker_bytes, partitions, row_bytes),
+        buffer_rows: buffer_rows(buffer_bytes, partitions, row_bytes),
         place,
     };
     let partitioners = pass.workers().into_iter().map(|worker| Partitioner {
@@ -101,7 +103,16 @@ pub(crate) fn read<'a>(
     })
 }
 
-/// Rows that wait in each of a thread's buffers. Nothing is sorted while buffers fill: they may take what sorting will.
+/// What partitions that stay in memory leave of it for buffers; `None` where they do not fit or leave too little to be
+/// quick. A vector that grows has room for up to twice what it holds.
+fn buffer_room(rows: u64, row_bytes: usize, memory_bytes: usize) -> Option<usize> {
+    let held = rows.saturating_mul(2 * row_bytes as u64);
+    let left = memory_bytes.checked_sub(usize::try_from(held).ok()?)?;
+    (left >= memory_bytes / BUFFERS_SHARE).then_some(left)
+}
+
+/// Rows that wait in each of a thread's buffers, which hold this many bytes in all. Nothing is sorted while buffers
+/// fill: what sorting will take is theirs, but for what partitions hold in memory.
 fn buffer_rows(worker_bytes: usize, partitions: usize, row_bytes: usize) -> usize {
     ((worker_bytes / partitions).min(MOST_BUFFER_BYTES) / row_bytes).max(1)
 }
@@ -299,5 +310,20 @@ mod tests {
                 assert!(held <= limit_bytes / 2, "{held} of {limit_bytes} bytes, {threads} threads");
             }
         }
+    }
+
+    #[test]
+    fn partitions_in_memory_and_buffers_stay_within_it_together() {
+        let (memory_bytes, row_bytes) = (256 << 20, row_bytes(10));
+        let most = (memory_bytes - memory_bytes / BUFFERS_SHARE) as u64 / (2 * row_bytes as u64);
+        for rows in [0, 1 << 20, most / 2, most] {
+            let left = buffer_room(rows, row_bytes, memory_bytes).unwrap();
+            for threads in [1, 8, 64] {
+                let of_a_buffer = buffer_rows(left / threads, MAX_PARTITIONS, row_bytes) * row_bytes;
+                let held = 2 * rows as usize * row_bytes + threads * MAX_PARTITIONS * of_a_buffer;
+                assert!(held <= memory_bytes, "{rows} rows, {threads} threads: {held}");
+            }
+        }
+        assert_eq!(buffer_room(most + 1, row_bytes, memory_bytes), None);
     }
 }

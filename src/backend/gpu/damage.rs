@@ -184,7 +184,7 @@ impl GpuDamage {
 
     /// Cuts the spans into dispatches. A row whose range has a span of its own is touched once a group; see [`Spans`].
     fn plan(&self, work: &mut Vec<(Dispatch, Sums)>, spans: &Spans, group: &Dispatch, range_bits: u32, sums: Sums) {
-        let step = self.gpu.limits().dispatch_rows.clamp(TILE_ROWS, 1 << 23);
+        let step = step_rows(self.gpu.limits(), sums.lanes_a_row(group));
         for (range, span) in spans.iter().flat_map(|(range, spans)| spans.iter().map(move |span| (range, span))) {
             for first_row in span.clone().step_by(step as usize) {
                 let dispatch = Dispatch {
@@ -241,6 +241,13 @@ impl GpuDamage {
             encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         }
     }
+}
+
+/// Rows of one dispatch: no more than a submission takes of as many lanes a row.
+fn step_rows(limits: &GpuLimits, lanes_a_row: u32) -> u32 {
+    let of_a_submission = limits.submission_rows / u64::from(lanes_a_row.max(1));
+    let rows = u32::try_from(of_a_submission).unwrap_or(u32::MAX).min(limits.dispatch_rows);
+    rows.clamp(TILE_ROWS, 1 << 23)
 }
 
 /// How many of these dispatches one submission takes, of as many lanes as `limit` says.
@@ -439,6 +446,19 @@ impl DamageBackend for GpuDamage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_dispatch_is_no_larger_than_a_submission() {
+        let limits = GpuLimits { dispatch_rows: 1 << 18, submission_rows: 1 << 20, ..GpuLimits::default() };
+        assert_eq!([1, 4, 5, 1024].map(|lanes| step_rows(&limits, lanes)), [1 << 18, 1 << 18, (1 << 20) / 5, 1024]);
+        assert_eq!(step_rows(&limits, 1 << 20), TILE_ROWS);
+        for limits in [GpuLimits::default(), GpuLimits::default().smaller(), GpuLimits::default().smaller().smaller()] {
+            for lanes in [1, 40, 200] {
+                let lanes_at_once = u64::from(step_rows(&limits, lanes)) * u64::from(lanes);
+                assert!(lanes_at_once <= limits.submission_rows, "{lanes} lanes a row: {lanes_at_once}");
+            }
+        }
+    }
 
     #[test]
     fn a_submission_counts_every_lane() {

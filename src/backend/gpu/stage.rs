@@ -88,11 +88,8 @@ impl Stage {
             let at = word as usize * 4 + byte;
             view.slice(at..at + bytes.len()).copy_from_slice(bytes);
         };
-        // A vehicle's slots stand together, and so do the slots of neighbours: one order serves both sums.
-        let order = match vehicle_bits {
-            Some(bits) => grouped(&batch.vehicle()[from.clone()], bits),
-            None => grouped(&batch.slot()[from.clone()], slot_bits),
-        };
+        let vehicles = vehicle_bits.map(|bits| (&batch.vehicle()[from.clone()], bits));
+        let order = order_of((&batch.slot()[from.clone()], slot_bits), vehicles);
         let order = order.as_deref();
         let slots = in_order(&batch.slot()[from.clone()], order);
         write(0, first * 4, bytemuck::cast_slice(&slots));
@@ -132,6 +129,13 @@ impl Stage {
     pub fn sent(&mut self) {
         self.ask_to_map();
     }
+}
+
+/// The order that serves the sums of slots and, if there are any, those of vehicles; keys come with the bits of their
+/// ranges. A vehicle's slots stand together, and so do the slots of neighbours: the order of vehicles serves both,
+/// and where all vehicles are of one range and their slots are not, so does that of slots.
+fn order_of(slots: (&[u32], u32), vehicles: Option<(&[u32], u32)>) -> Option<Vec<u32>> {
+    vehicles.and_then(|(keys, bits)| grouped(keys, bits)).or_else(|| grouped(slots.0, slots.1))
 }
 
 /// The rows of these keys range by range, where as they stand the dispatches would touch over twice as many rows as
@@ -208,5 +212,17 @@ mod tests {
         assert_eq!(touched(&taking_turns), (rows as usize, 16));
         assert_eq!(touched(&[5; 300]), (300, 1));
         assert_eq!(touched(&[]), (0, 0));
+    }
+
+    #[test]
+    fn slots_are_grouped_where_vehicles_need_not_be() {
+        let vehicles: Vec<u32> = (0..1 << 16).map(|row: u32| row.wrapping_mul(0x9e37_79b1) % (1 << BITS)).collect();
+        let slots: Vec<u32> = vehicles.iter().map(|vehicle| vehicle * 16 + vehicle % 3).collect();
+        let order = order_of((&slots, BITS), Some((&vehicles, BITS))).unwrap();
+        let mut spans = Spans::new();
+        note_spans(&mut spans, &in_order(&slots, Some(&order)), 0, BITS);
+        let touched: usize = spans.values().flatten().map(Range::len).sum();
+        assert_eq!((touched, spans.len()), (slots.len(), 16));
+        assert_eq!(order_of((&[1, 2], BITS), Some((&[1, 2], BITS))), None);
     }
 }
