@@ -5,6 +5,7 @@
 //! Units: log2 rates in 2^-18, clocks in 2^-48 lives. Twin: `shaders/damage.wgsl`.
 
 use std::ops::Range;
+use std::sync::MutexGuard;
 
 use super::drivers::VehicleSums;
 use super::instructions::Instructions;
@@ -16,6 +17,8 @@ use crate::model::tables::{DamageTables, GROUP_LANES};
 
 /// Rows of a stretch at most: their columns stay in the second-level cache while the groups pass over them.
 const STRETCH_ROWS: usize = 16_384;
+/// A stretch of fewer rows waits for its range: it is done sooner than sums are made and merged.
+const ASIDE_ROWS: usize = 1_024;
 
 /// The kernel on the host's cores.
 pub struct CpuDamage {
@@ -81,6 +84,14 @@ impl SlotSums {
         &mut self.clocks_q48[(slot as usize & (RANGE_ROWS - 1)) * self.groups + group].0
     }
 
+    /// Adds what was summed aside for the same range.
+    fn merge(&mut self, other: &Self) {
+        for (clocks, others) in self.clocks_q48.iter_mut().zip(&other.clocks_q48) {
+            clocks.0.iter_mut().zip(others.0).for_each(|(clock, other)| *clock = clock.wrapping_add(other));
+        }
+        self.capped.iter_mut().zip(&other.capped).for_each(|(capped, other)| *capped |= other);
+    }
+
     /// Remembers that increments of these lanes were capped.
     pub fn flag_capped(&mut self, slot: u32, group: usize, lanes: u32) {
         let mechanism = group * GROUP_LANES;
@@ -118,42 +129,102 @@ impl CpuDamage {
         self.tables.mechanisms.div_ceil(32)
     }
 
-    fn add_increments(&self, batch: Batch) {
-        let slots = batch.slot();
+    /// Adds the batch's rows. Where another thread is in a range, a long stretch is summed aside and added at the end,
+    /// when the other has gone on: neighbouring chunks of long histories share ranges, and waiting would put their
+    /// threads in a row.
+    fn add(&self, batch: Batch) {
+        let (slots, vehicles) = (batch.slot(), batch.vehicle());
+        let mut aside: Vec<(usize, RangeSums)> = Vec::new();
         let mut start = 0;
         while start < slots.len() {
-            let end = stretch_end(slots, start, STRETCH_ROWS);
-            let mut range = self.slots.lock(slots[start]);
-            let sums = range.get_or_insert_with(|| SlotSums::new(self.groups.len(), self.words()));
+            let mut end = stretch_end(slots, start, STRETCH_ROWS);
+            if self.driver_width.is_some() {
+                end = stretch_end(&vehicles[..end], start, STRETCH_ROWS);
+            }
             let stretch = Stretch { batch, rows: start..end };
-            for group in &self.groups {
-                self.instructions.add_increments(group, &self.masks, &stretch, sums);
+            let entered = match end - start < ASIDE_ROWS {
+                true => Some(self.enter(batch, start)),
+                false => self.try_enter(batch, start),
+            };
+            match entered {
+                Some(mut ranges) => {
+                    let sums = ranges.sums(self);
+                    self.add_stretch(&stretch, sums.0, sums.1);
+                }
+                None => {
+                    let mut sums =
+                        RangeSums { slots: self.slot_sums(), vehicles: self.driver_width.map(VehicleSums::new) };
+                    self.add_stretch(&stretch, &mut sums.slots, sums.vehicles.as_mut());
+                    aside.push((start, sums));
+                }
             }
             start = end;
+        }
+        for (row, sums) in aside {
+            let mut ranges = self.enter(batch, row);
+            let (slots, vehicles) = ranges.sums(self);
+            slots.merge(&sums.slots);
+            if let (Some(vehicles), Some(sums)) = (vehicles, &sums.vehicles) {
+                vehicles.merge(sums);
+            }
         }
     }
 
-    /// The same, and the driver sums of a few rows while their tables' lines are still in the nearest cache.
-    fn add_increments_and_drivers(&self, batch: Batch, width: usize) {
-        let (slots, vehicles) = (batch.slot(), batch.vehicle());
-        let mut start = 0;
-        while start < slots.len() {
-            let end = stretch_end(slots, start, STRETCH_ROWS);
-            let end = stretch_end(&vehicles[..end], start, STRETCH_ROWS);
-            // Every thread locks a range of slots first and one of vehicles second, so none waits in a circle.
-            let mut slot_range = self.slots.lock(slots[start]);
-            let mut vehicle_range = self.vehicles.lock(vehicles[start]);
-            let clocks = slot_range.get_or_insert_with(|| SlotSums::new(self.groups.len(), self.words()));
-            let drivers = vehicle_range.get_or_insert_with(|| VehicleSums::new(width));
-            for tile in (start..end).step_by(DRIVER_RECORDS) {
-                let stretch = Stretch { batch, rows: tile..end.min(tile + DRIVER_RECORDS) };
-                for group in &self.groups {
-                    self.instructions.add_increments(group, &self.masks, &stretch, clocks);
-                }
-                self.instructions.add_driver_rows(&self.groups, &stretch, drivers);
+    /// The ranges of a row's slot and, with drivers, of its vehicle. Every thread locks slots first, so that none waits
+    /// in a circle.
+    fn enter(&self, batch: Batch, row: usize) -> Entered<'_> {
+        let slots = self.slots.lock(batch.slot()[row]);
+        Entered { slots, vehicles: self.driver_width.map(|_| self.vehicles.lock(batch.vehicle()[row])) }
+    }
+
+    /// The same if nobody else is there.
+    fn try_enter(&self, batch: Batch, row: usize) -> Option<Entered<'_>> {
+        let slots = self.slots.try_lock(batch.slot()[row])?;
+        let vehicles = match self.driver_width {
+            Some(_) => Some(self.vehicles.try_lock(batch.vehicle()[row])?),
+            None => None,
+        };
+        Some(Entered { slots, vehicles })
+    }
+
+    fn slot_sums(&self) -> SlotSums {
+        SlotSums::new(self.groups.len(), self.words())
+    }
+
+    /// With drivers, those of a few rows while their tables' lines are still in the nearest cache.
+    fn add_stretch(&self, stretch: &Stretch, clocks: &mut SlotSums, drivers: Option<&mut VehicleSums>) {
+        let increments = |stretch: &Stretch, clocks: &mut SlotSums| {
+            for group in &self.groups {
+                self.instructions.add_increments(group, &self.masks, stretch, clocks);
             }
-            start = end;
+        };
+        let Some(drivers) = drivers else { return increments(stretch, clocks) };
+        let Range { start, end } = stretch.rows;
+        for tile in (start..end).step_by(DRIVER_RECORDS) {
+            let stretch = Stretch { batch: stretch.batch, rows: tile..end.min(tile + DRIVER_RECORDS) };
+            increments(&stretch, clocks);
+            self.instructions.add_driver_rows(&self.groups, &stretch, drivers);
         }
+    }
+}
+
+/// What is summed for a range of slots and, with drivers, of vehicles.
+struct RangeSums {
+    slots: SlotSums,
+    vehicles: Option<VehicleSums>,
+}
+
+/// The same under their locks; there are no sums where nobody has been yet.
+struct Entered<'a> {
+    slots: MutexGuard<'a, Option<SlotSums>>,
+    vehicles: Option<MutexGuard<'a, Option<VehicleSums>>>,
+}
+
+impl Entered<'_> {
+    fn sums(&mut self, of: &CpuDamage) -> (&mut SlotSums, Option<&mut VehicleSums>) {
+        let slots = self.slots.get_or_insert_with(|| of.slot_sums());
+        let width = of.driver_width.unwrap_or(0);
+        (slots, self.vehicles.as_mut().map(|range| range.get_or_insert_with(|| VehicleSums::new(width))))
     }
 }
 
@@ -161,10 +232,7 @@ impl DamageBackend for CpuDamage {
     fn push(&self, batch: &DamageBatch) -> Result<(), BackendError> {
         let batch = Batch::check(&self.tables, batch)?;
         self.seen.note(&batch, self.driver_width.is_some());
-        match self.driver_width {
-            Some(width) => self.add_increments_and_drivers(batch, width),
-            None => self.add_increments(batch),
-        }
+        self.add(batch);
         Ok(())
     }
 
@@ -198,5 +266,55 @@ impl DamageBackend for CpuDamage {
 
     fn description(&self) -> String {
         format!("cpu ({})", self.instructions.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::tables::{GroupInput, GroupTables};
+
+    /// One input of eight codes with drivers, one record in eight capped.
+    fn tables() -> DamageTables {
+        let row = |code: i32| std::array::from_fn(|lane| (code << 14) - ((lane as i32) << 12));
+        let input = GroupInput {
+            input: 0,
+            rows_q18: (0..8).map(row).collect(),
+            masks: None,
+            driver_rows: (0..8).map(row).collect(),
+            driver_lanes: 0xff,
+        };
+        let group =
+            GroupTables { base_q18: [-(7 << 14); GROUP_LANES], inputs: vec![input], interactions_q18: Vec::new() };
+        DamageTables { input_rows: vec![8], groups: vec![group], mechanisms: GROUP_LANES }
+    }
+
+    #[test]
+    fn what_is_summed_aside_while_another_is_in_the_range_is_the_same() {
+        let (tables, masks) = (tables(), SlotMasks { masks: Vec::new(), default: vec![0] });
+        let codes: Vec<u16> = (0..3 * ASIDE_ROWS).map(|row| (row * row % 8) as u16).collect();
+        let slots: Vec<u32> = (0..codes.len()).map(|row| (row / ASIDE_ROWS) as u32).collect();
+        for drivers in [false, true] {
+            let open = || CpuDamage::open(&DamageRequest { tables: &tables, masks: &masks, drivers }).unwrap();
+            let batch = DamageBatch { slot: &slots, vehicle: &slots, codes: &[&codes] };
+            let alone = open();
+            alone.push(&batch).unwrap();
+            let contended = open();
+            contended.push(&batch).unwrap();
+            std::thread::scope(|scope| {
+                let held = contended.slots.lock(0);
+                let pushing = scope.spawn(|| contended.push(&batch));
+                std::thread::sleep(Duration::from_millis(50));
+                assert!(!pushing.is_finished(), "the sums were added to a range that another held");
+                drop(held);
+                pushing.join().unwrap().unwrap();
+            });
+            alone.push(&batch).unwrap();
+            let [alone, contended] = [alone, contended].map(|backend| Box::new(backend).finish(3, 3).unwrap());
+            assert_ne!(alone.capped, [0; 3]);
+            assert_eq!(alone, contended);
+        }
     }
 }

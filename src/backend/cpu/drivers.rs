@@ -25,6 +25,11 @@ impl VehicleSums {
     pub fn new(width: usize) -> Self {
         Self { width, sums: vec![0; RANGE_ROWS * width] }
     }
+
+    /// Adds what was summed aside for the same range.
+    pub fn merge(&mut self, other: &Self) {
+        self.sums.iter_mut().zip(&other.sums).for_each(|(sum, other)| *sum = sum.wrapping_add(*other));
+    }
 }
 
 /// Adds the driver rows of the stretch (rows whose vehicles share a range) for all groups.

@@ -3,7 +3,7 @@
 //! A range takes memory when its first row is touched. Threads that work on different ranges never meet; threads
 //! that walk the same ranges (a file a day, all vehicles in each) follow one another through them.
 
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 /// Rows of a range: few, so that threads with neighbouring chunks of long histories, some ninety vehicles each, hardly
 /// ever meet; enough that a lock costs little where every row is another vehicle's.
@@ -30,11 +30,24 @@ impl<T> Default for Ranges<T> {
 impl<T> Ranges<T> {
     /// Locks the range that holds `row`. It is `None` until somebody fills it.
     pub fn lock(&self, row: u32) -> MutexGuard<'_, Option<T>> {
+        // A thread that panicked elsewhere leaves sums that nobody will finish; the panic itself is reported.
+        self.range(row).lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same if no other thread holds the range.
+    pub fn try_lock(&self, row: u32) -> Option<MutexGuard<'_, Option<T>>> {
+        match self.range(row).try_lock() {
+            Ok(range) => Some(range),
+            Err(TryLockError::Poisoned(range)) => Some(range.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    fn range(&self, row: u32) -> &Mutex<Option<T>> {
         let range = (row >> RANGE_BITS) as usize;
         let block =
             self.blocks[range >> BLOCK_BITS].get_or_init(|| (0..1 << BLOCK_BITS).map(|_| Mutex::new(None)).collect());
-        // A thread that panicked elsewhere leaves sums that nobody will finish; the panic itself is reported.
-        block[range & ((1 << BLOCK_BITS) - 1)].lock().unwrap_or_else(PoisonError::into_inner)
+        &block[range & ((1 << BLOCK_BITS) - 1)]
     }
 
     /// Takes out the range that holds `row`, if anything was added to it.
