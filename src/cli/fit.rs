@@ -4,11 +4,9 @@ use std::path::PathBuf;
 
 use super::console::Console;
 use super::exit::{CliError, Exit};
-use super::table::{Table, count};
+use super::fit_lives;
 use super::values::MaxBad;
-use super::words::Word;
-use crate::fit::lives::rows::{self, RowAccount};
-use crate::fit::lives::{LivesPlan, columns::Columns, table::Source};
+use crate::fit::lives::law::Law;
 
 /// Fit life distributions to a table of lives
 #[derive(Debug, clap::Args)]
@@ -17,7 +15,10 @@ use crate::fit::lives::{LivesPlan, columns::Columns, table::Source};
     after_help = "\
 Examples:
   fleetwear fit --lifetimes lives.csv
-  fleetwear fit --lifetimes warranty.xlsx --time 里程 --event 状态 --failed 失效"
+  fleetwear fit --lifetimes bearings.csv --time hours --event event --count count --at 8000 --out fits/
+  fleetwear fit --lifetimes warranty.xlsx --time 里程 --event 状态 --failed 失效 --mode 失效模式 --by 车型
+  fleetwear fit --lifetimes repairs.csv --unit engine --time days --event event
+  fleetwear fit --lifetimes sales_and_returns.xlsx --nevada"
 )]
 pub struct FitArgs {
     #[command(flatten)]
@@ -28,13 +29,14 @@ pub struct FitArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "From a table of lives")]
 pub struct LivesArgs {
-    /// A table of lives: CSV, xlsx or Parquet; the first row names the columns
+    /// A table of lives: CSV (UTF-8, GBK or UTF-16; apart by comma, semicolon or tab), xlsx or Parquet; the first row names
+    /// the columns
     #[arg(long, value_name = "FILE")]
     pub lifetimes: Option<PathBuf>,
     /// Sheet of the workbook [default: the first]
     #[arg(long, value_name = "NAME", requires = "lifetimes")]
     pub sheet: Option<String>,
-    /// Column with the age at failure, or at the last look; with --upper the age of the look before the failure
+    /// Column with the age at failure, or at the last look; with --upper the age of the last look before the failure
     /// [default: looked for by its name: time, hours, miles, 里程 …]
     #[arg(long, value_name = "COLUMN", requires = "lifetimes")]
     pub time: Option<String>,
@@ -58,64 +60,66 @@ pub struct LivesArgs {
     #[arg(long, value_name = "COLUMN", requires = "lifetimes")]
     pub count: Option<String>,
     /// Column with the failure mode: each mode is fitted with the others as censoring, and all together
-    #[arg(long, value_name = "COLUMN", requires = "lifetimes")]
+    #[arg(long, value_name = "COLUMN", requires = "lifetimes", conflicts_with_all = ["unit", "nevada"])]
     pub mode: Option<String>,
     /// Column that splits the table: each of its values gets fits of its own
-    #[arg(long, value_name = "COLUMN", requires = "lifetimes")]
+    #[arg(long, value_name = "COLUMN", requires = "lifetimes", conflicts_with = "nevada")]
     pub by: Option<String>,
+    /// Recurrent events: the column that names the unit. Its rows are its events, and one that says censored (or end)
+    /// tells until when it was watched; the mean cumulative function comes out
+    #[arg(long, value_name = "COLUMN", requires = "lifetimes", conflicts_with = "nevada")]
+    pub unit: Option<String>,
+    /// Column with what a recurrent event cost: the mean cumulative cost instead of the number
+    #[arg(long, value_name = "COLUMN", requires = "unit")]
+    pub cost: Option<String>,
+    /// A row is a period of sale with the number sold (--count), a column a period of return (Nevada table)
+    #[arg(long, requires = "lifetimes")]
+    pub nevada: bool,
+    /// Laws to fit; the defective ones hold for a share of the lives, the others never fail
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "LAW,…", requires = "lifetimes",
+        default_values_t = [LawArg::Weibull, LawArg::Lognormal, LawArg::Exponential])]
+    pub law: Vec<LawArg>,
+    /// Hold the Weibull shape at this value, known from elsewhere: for few failures, or none
+    #[arg(long, value_name = "β", requires = "lifetimes")]
+    pub shape: Option<f64>,
+    /// Confidence of intervals, in percent
+    #[arg(long, value_name = "PERCENT", default_value_t = 95.0, requires = "lifetimes")]
+    pub confidence: f64,
+    /// The ages by which these percents have failed: B10 is the age for 10
+    #[arg(long, value_delimiter = ',', value_name = "PERCENT,…", default_values_t = [1.0, 10.0, 50.0], requires = "lifetimes")]
+    pub percent: Vec<f64>,
+    /// The share failed by these ages, with its interval
+    #[arg(long, value_delimiter = ',', value_name = "AGE,…", requires = "lifetimes")]
+    pub at: Vec<f64>,
+    /// Folder to write: Parquet, report.json and probability plots; must be empty or not there
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
     /// Exit with code 5 if more rows than this are set aside: a number of rows, or a share such as 0.5%
     #[arg(long, value_name = "ROWS|SHARE%", default_value = "1%")]
     pub max_bad: MaxBad,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LawArg {
+    Weibull,
+    Lognormal,
+    Exponential,
+    WeibullDefective,
+    LognormalDefective,
+}
+
+impl From<LawArg> for Law {
+    fn from(law: LawArg) -> Self {
+        match law {
+            LawArg::Weibull => Self::Weibull,
+            LawArg::Lognormal => Self::Lognormal,
+            LawArg::Exponential => Self::Exponential,
+            LawArg::WeibullDefective => Self::WeibullDefective,
+            LawArg::LognormalDefective => Self::LognormalDefective,
+        }
+    }
+}
+
 pub fn run(args: FitArgs, console: &Console) -> Result<Exit, CliError> {
-    let max_bad = args.lives.max_bad;
-    let plan = plan(args.lives);
-    let source = Source::open(&plan.file, plan.sheet.as_deref())?;
-    let columns = Columns::find(&source, &plan.names)?;
-    let lives = rows::lives(&source, &columns, &plan)?;
-    console.data(&account(&lives.account, console));
-    Ok(verdict(&lives.account, max_bad, console))
-}
-
-fn plan(args: LivesArgs) -> LivesPlan {
-    let mut plan = LivesPlan::new(args.lifetimes.unwrap_or_default());
-    plan.sheet = args.sheet;
-    plan.names.time = args.time;
-    plan.names.upper = args.upper;
-    plan.names.event = args.event;
-    plan.names.entry = args.entry;
-    plan.names.count = args.count;
-    plan.names.mode = args.mode;
-    plan.names.by = args.by;
-    plan.codes.failed = args.failed;
-    plan.codes.censored = args.censored;
-    plan
-}
-
-/// Where the rows went, as lines.
-fn account(account: &RowAccount, console: &Console) -> String {
-    let mut rows = Table::new(&[console.word(Word::Rows), "", ""]);
-    let mut line = |what: Word, reason: &str, number: u64| {
-        rows.row([console.word(what).to_owned(), reason.to_owned(), count(number)]);
-    };
-    line(Word::RowsIn, "", account.rows_in);
-    line(Word::Used, "", account.used);
-    for (reason, (number, first)) in &account.set_aside {
-        line(Word::SetAside, &format!("{} ({} {first} …)", reason.text(), console.word(Word::From)), *number);
-    }
-    rows.text()
-}
-
-fn verdict(account: &RowAccount, max_bad: MaxBad, console: &Console) -> Exit {
-    let bad = account.set_aside_rows();
-    if !max_bad.exceeded(bad, account.rows_in) {
-        return Exit::Ok;
-    }
-    console.warning(&format!(
-        "{} of {} rows are set aside: more than --max-bad {max_bad}",
-        count(bad),
-        count(account.rows_in)
-    ));
-    Exit::BadRows
+    fit_lives::run(args.lives, console)
 }

@@ -15,6 +15,8 @@ pub enum Code {
     FailedBefore,
     /// Failed between the time and the upper time.
     FailedBetween,
+    /// A unit's watch began.
+    Start,
 }
 
 const FAILED: &[&str] = &[
@@ -78,6 +80,7 @@ const CENSORED: &[&str] = &[
 /// The numbers are those of R's `Surv`.
 const BEFORE: &[&str] = &["2", "left", "left censored", "left-censored", "左删失", "左截尾"];
 const BETWEEN: &[&str] = &["3", "interval", "interval censored", "interval-censored", "区间", "区间删失"];
+const START: &[&str] = &["start", "begin", "entry", "开始", "投用"];
 /// Codes that mean the opposite in a column called "censored".
 const DOUBTFUL: &[&str] = &["0", "1", "true", "false", "yes", "no", "y", "n", "是", "否"];
 
@@ -137,6 +140,7 @@ impl<'a> Codes<'a> {
             (CENSORED, Code::Censored),
             (BEFORE, Code::FailedBefore),
             (BETWEEN, Code::FailedBetween),
+            (START, Code::Start),
         ];
         if let Some((_, code)) = tables.iter().find(|(words, _)| words.contains(&text)) {
             return Ok(*code);

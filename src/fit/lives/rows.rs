@@ -30,6 +30,10 @@ pub enum SetAside {
     CountNotWhole,
     CountZero,
     NoEvent,
+    NoUnit,
+    UnitUnsound,
+    CostNotANumber,
+    Total,
 }
 
 impl SetAside {
@@ -46,6 +50,10 @@ impl SetAside {
             Self::CountNotWhole => "count is not a whole number of zero or more",
             Self::CountZero => "count zero",
             Self::NoEvent => "no event",
+            Self::NoUnit => "no unit",
+            Self::UnitUnsound => "its unit's watch is unsound",
+            Self::CostNotANumber => "cost is not a number of zero or more",
+            Self::Total => "a total",
         }
     }
 }
@@ -162,6 +170,11 @@ impl RowReader<'_> {
             Some((column, cells)) => codes.code(self.source, number, column, &cells[at])?,
         };
         let Some(code) = code else { return Ok(Err(SetAside::NoEvent)) };
+        if code == Code::Start {
+            let column = self.event.map_or(0, |(column, _)| column);
+            let problem = "a start is an event of a unit: name its column with --unit".to_owned();
+            return Err(self.source.cell_error(number, column, problem));
+        }
         if code == Code::FailedBetween && self.upper.is_none() {
             let (column, problem) =
                 (self.event.map_or(0, |(column, _)| column), "an interval needs --upper NAME".to_owned());
