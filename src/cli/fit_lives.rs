@@ -184,8 +184,12 @@ fn estimates(report: &LivesReport, group: &GroupReport, console: &Console) -> St
     let mut table = Table::new(&[law, parameter, estimate, error, &lower, upper]);
     for law in &group.laws {
         let mut row = |one: &Parameter| {
-            let end = |end: Option<f64>| {
-                if one.held { String::new() } else { end.map(figures).unwrap_or_else(|| "–".to_owned()) }
+            // Where the likelihood was not profiled, Wald's interval stands in under its name.
+            let wald = one.lower.is_none() && one.upper.is_none() && one.estimate.is_some();
+            let end = |profiled: Option<f64>, wald_end: Option<f64>| match (profiled, wald_end) {
+                _ if one.held => String::new(),
+                (None, Some(end)) if wald => format!("{} (Wald)", figures(end)),
+                (end, _) => end.map(figures).unwrap_or_else(|| "–".to_owned()),
             };
             let error = if one.held {
                 console.word(Word::Held).to_owned()
@@ -197,8 +201,8 @@ fn estimates(report: &LivesReport, group: &GroupReport, console: &Console) -> St
                 one.name.clone(),
                 one.estimate.map(figures).unwrap_or_else(|| "–".to_owned()),
                 error,
-                end(one.lower),
-                end(one.upper),
+                end(one.lower, one.wald_lower),
+                end(one.upper, one.wald_upper),
             ]);
         };
         match law {

@@ -59,6 +59,10 @@ impl Table {
 
 /// A number, perhaps with a sign or a factor before it and a unit behind: counts, times, shares, ratios.
 fn is_number(text: &str) -> bool {
+    // A number that there is not.
+    if text == "–" {
+        return true;
+    }
     let text = text.trim_start_matches(['×', '<', '≥', ' ']);
     text.split(' ').next().is_some_and(|number| number.replace(',', "").parse::<f64>().is_ok())
 }

@@ -42,7 +42,7 @@ pub struct Parameter {
     pub estimate: Option<f64>,
     /// `None` where it is held, or not determined.
     pub standard_error: Option<f64>,
-    /// Likelihood-ratio interval; `None`: no end.
+    /// Likelihood-ratio interval; `None`: no end, or none of this kind where Wald's stands alone.
     pub lower: Option<f64>,
     pub upper: Option<f64>,
     pub wald_lower: Option<f64>,
@@ -371,9 +371,8 @@ impl Fitter<'_> {
         let z = (libm::log(age) - self.location()[0]) / self.scale();
         let of = |z: f64| law.distribution(z) * self.share().unwrap_or(1.0);
         let name = format!("F({age})");
-        if law.is_of_a_share() {
-            let unknown = (None, None);
-            return parameter(name, of(z), None, unknown, unknown);
+        if let Some(share) = self.share() {
+            return self.share_of_a_share(name, z, share);
         }
         // z = (ln t − μ)/σ: slopes in μ and ln σ.
         let mut slopes = vec![0.0; self.covariance.size];
@@ -387,6 +386,27 @@ impl Fitter<'_> {
         let reach = self.z() * deviation;
         let ratio = (ends.lower.map(of).or(Some(0.0)), ends.upper.map(of).or(Some(1.0)));
         parameter(name, of(z), Some(density * deviation), ratio, (Some(of(z - reach)), Some(of(z + reach))))
+    }
+
+    /// The same where only a share can fail: no affine part of the parameters holds it, so Wald's interval, of its logit,
+    /// stands alone.
+    fn share_of_a_share(&self, name: String, z: f64, share: f64) -> Parameter {
+        let law = self.likelihood.law;
+        let failed = share * law.distribution(z);
+        let density = share * libm::exp(law.ln_density(z)[0]);
+        // Slopes in μ, ln σ and the share's logit.
+        let mut slopes = vec![0.0; self.covariance.size];
+        slopes[0] = -density / self.scale();
+        if self.held.is_none() {
+            slopes[self.place_of_scale()] = -density * z;
+        }
+        slopes[self.covariance.size - 1] = failed * (1.0 - share);
+        let deviation = self.covariance.between(&slopes, &slopes).max(0.0).sqrt();
+        let logit = libm::log(failed) - libm::log1p(-failed);
+        let reach = self.z() * deviation / (failed * (1.0 - failed));
+        let known = logit.is_finite() && reach.is_finite() && share < super::jet::logistic(WHOLE)[0];
+        let end = |logit: f64| known.then(|| super::jet::logistic(logit)[0]);
+        parameter(name, failed, known.then_some(deviation), (None, None), (end(logit - reach), end(logit + reach)))
     }
 
     /// A positive quantity, known by its log.

@@ -9,19 +9,31 @@ use super::likelihood::{Likelihood, merged};
 use super::newton::NoMaximum;
 use super::report::{BetweenGroups, Bound, GroupReport, HazardTest, Joint, LawReport, Refused};
 use crate::monitor::law::normal_quantile;
+use crate::run::{Control, Interrupted};
 
 /// Fits `laws` to lives of one mode.
-pub fn report(group: &str, mode: Option<&str>, lives: Vec<Life>, laws: &[Law], wanted: &Wanted) -> GroupReport {
+pub fn report(
+    group: &str,
+    mode: Option<&str>,
+    lives: Vec<Life>,
+    laws: &[Law],
+    wanted: &Wanted,
+    control: &Control,
+) -> Result<GroupReport, Interrupted> {
     let lives = merged(lives);
     let sum = |of: &dyn Fn(&Life) -> bool| lives.iter().filter(|life| of(life)).fold(0.0, |sum, life| sum + life.count);
     let (total, failures) = counts(&lives);
-    let reports: Vec<LawReport> = laws.iter().map(|&law| one_law(law, &lives, total, failures, wanted)).collect();
+    let mut reports = Vec::with_capacity(laws.len());
+    for &law in laws {
+        control.check()?;
+        reports.push(one_law(law, &lives, total, failures, wanted));
+    }
     let mut notes = Vec::new();
     let constant_hazard = constant_hazard(&reports);
     if let Some(note) = never_fail(&lives, total, failures, &reports) {
         notes.push(note);
     }
-    GroupReport {
+    Ok(GroupReport {
         group: group.to_owned(),
         mode: mode.map(str::to_owned),
         lives: total,
@@ -34,7 +46,7 @@ pub fn report(group: &str, mode: Option<&str>, lives: Vec<Life>, laws: &[Law], w
         curve: Curve::of(&lives, normal_quantile(0.5 + 0.5 * wanted.confidence)),
         joint: Vec::new(),
         notes,
-    }
+    })
 }
 
 fn one_law(law: Law, lives: &[Life], total: f64, failures: f64, wanted: &Wanted) -> LawReport {

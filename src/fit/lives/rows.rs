@@ -201,9 +201,9 @@ impl RowReader<'_> {
         }
         let end = self.end(at, code)?;
         let end = match end {
-            End::Failed(age) if age == 0.0 => return Err(SetAside::FailedAtZero),
+            End::Failed(0.0) => return Err(SetAside::FailedAtZero),
             End::Failed(age) if age <= entry => return Err(SetAside::FailedBeforeEntry),
-            End::Between { by, .. } if by == 0.0 => return Err(SetAside::FailedAtZero),
+            End::Between { by: 0.0, .. } => return Err(SetAside::FailedAtZero),
             End::Between { by, .. } if by <= entry => return Err(SetAside::FailedBeforeEntry),
             // Alive at entry is more than alive at an earlier look.
             End::Between { after, by } => End::Between { after: after.max(entry), by },

@@ -15,7 +15,7 @@ use super::rows::{self, Lives, RowAccount};
 use super::table::Source;
 use super::units;
 use crate::fleet::writer::OutputFolder;
-use crate::run::{Control, Event};
+use crate::run::{Control, Event, Interrupted};
 
 /// Fits the laws that `plan` asks for, and writes the output folder where it names one.
 pub fn fit_lives(plan: &LivesPlan, control: &Control) -> Result<LivesReport, LivesError> {
@@ -44,8 +44,7 @@ fn of_lives(source: &Source, plan: &LivesPlan, control: &Control) -> Result<Live
     control.emit(Event::Stage { name: "fit", total_rows: None });
     let mut groups = Vec::new();
     for (group, name) in lives.groups.iter().enumerate() {
-        control.check()?;
-        of_group(group as u32, name, &lives, plan, &mut groups);
+        of_group(group as u32, name, &lives, plan, control, &mut groups)?;
     }
     let mut report = begun_report(source, "lives", &columns.time.name, &lives.account, plan);
     report.columns = used(&columns.listed());
@@ -76,11 +75,18 @@ fn of_lives(source: &Source, plan: &LivesPlan, control: &Control) -> Result<Live
 }
 
 /// Any failure first, then mode by mode with the others as censoring.
-fn of_group(group: u32, name: &str, lives: &Lives, plan: &LivesPlan, reports: &mut Vec<GroupReport>) {
+fn of_group(
+    group: u32,
+    name: &str,
+    lives: &Lives,
+    plan: &LivesPlan,
+    control: &Control,
+    reports: &mut Vec<GroupReport>,
+) -> Result<(), Interrupted> {
     let members: Vec<&rows::Placed> = lives.lives.iter().filter(|placed| placed.group == group).collect();
     let wanted = wanted(plan, members.iter().map(|placed| &placed.life));
     let all: Vec<Life> = members.iter().map(|placed| placed.life).collect();
-    let mut whole = report(name, None, all, &plan.laws, &wanted);
+    let mut whole = report(name, None, all, &plan.laws, &wanted, control)?;
     let mut modes = Vec::new();
     for (mode, mode_name) in lives.modes.iter().enumerate() {
         let is_other = |placed: &rows::Placed| placed.life.is_failure() && placed.mode != mode as u32;
@@ -91,12 +97,15 @@ fn of_group(group: u32, name: &str, lives: &Lives, plan: &LivesPlan, reports: &m
         if seen.is_empty() {
             continue;
         }
-        modes.push(report(name, Some(mode_name), seen, &plan.laws, &wanted));
+        modes.push(report(name, Some(mode_name), seen, &plan.laws, &wanted, control)?);
     }
     // A mode that nobody in this group failed of adds nothing to the joint likelihood.
     let failed: Vec<GroupReport> = modes.iter().filter(|mode| mode.failures > 0.0).cloned().collect();
     if failed.len() > 1 {
         whole.joint = joint(&failed, &plan.laws, &wanted);
+        whole.notes.push(
+            "the log-likelihood of the modes together counts the mode of each failure too: it is not to be compared with that of any failure".to_owned(),
+        );
         if whole.interval_failures > 0.0 {
             whole.notes.push(
                 "failures known to an interval censor the other modes at its beginning: mode by mode the fits are \
@@ -107,12 +116,12 @@ fn of_group(group: u32, name: &str, lives: &Lives, plan: &LivesPlan, reports: &m
     }
     reports.push(whole);
     reports.extend(modes);
+    Ok(())
 }
 
 fn of_nevada(source: &Source, plan: &LivesPlan, control: &Control) -> Result<LivesReport, LivesError> {
     let table = nevada::read(source, plan)?;
     control.emit(Event::Stage { name: "fit", total_rows: None });
-    control.check()?;
     let mut report_ = begun_report(source, "nevada", "periods since sale", &table.account, plan);
     let column = |option, column: &str, guessed| ColumnUsed { option, column: column.to_owned(), guessed };
     report_.columns = vec![
@@ -120,7 +129,7 @@ fn of_nevada(source: &Source, plan: &LivesPlan, control: &Control) -> Result<Liv
         column("--count", &table.sold_column, plan.names.count.is_none()),
     ];
     let wanted = wanted(plan, table.lives.iter());
-    report_.groups = vec![report("", None, table.lives, &plan.laws, &wanted)];
+    report_.groups = vec![report("", None, table.lives, &plan.laws, &wanted, control)?];
     Ok(report_)
 }
 

@@ -97,12 +97,29 @@ fn a_defective_share_is_found_or_is_one() {
     assert_eq!((share.estimate, share.standard_error, share.upper), (Some(1.0), None, Some(1.0)));
     assert!(share.lower.is_some_and(|lower| lower > 0.8), "{share:?}");
     table.push_str("2000,0,40\n");
-    let half = group(&table, |plan| plan.laws = vec![Law::WeibullDefective]);
+    let half = group(&table, |plan| (plan.laws, plan.ages) = (vec![Law::WeibullDefective], vec![5000.0, 100.0]));
     let fitted = law(&half, Law::WeibullDefective);
     let share = parameter(fitted, "defective_share");
     assert!(close(share.estimate.unwrap(), 0.5, 1e-6), "{share:?}");
     // A binomial share: √(p(1 − p)/n).
     assert!(close(share.standard_error.unwrap(), (0.25_f64 / 80.0).sqrt(), 1e-3), "{share:?}");
+    // By a great age all that can fail has failed; earlier a share of it, with about a binomial's error.
+    let late = parameter(fitted, "F(5000)");
+    for (late, share) in [
+        (late.estimate, share.estimate),
+        (late.standard_error, share.standard_error),
+        (late.wald_upper, share.wald_upper),
+    ] {
+        assert!(close(late.unwrap(), share.unwrap(), 1e-9), "{late:?} {share:?}");
+    }
+    let early = parameter(fitted, "F(100)");
+    assert!(close(early.estimate.unwrap(), 0.5 * (1.0 - libm::exp(-1.0)), 0.02), "{early:?}");
+    let failed = early.estimate.unwrap();
+    let error = early.standard_error.unwrap();
+    assert!(
+        error > 0.5 * (failed * (1.0 - failed) / 80.0).sqrt() && error < (failed * (1.0 - failed) / 80.0).sqrt(),
+        "{early:?}"
+    );
     let whole = law(&all, Law::WeibullDefective);
     assert!(close(fitted.scale, whole.scale, 1e-4) && close(fitted.location[0], whole.location[0], 1e-4));
 }

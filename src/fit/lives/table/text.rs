@@ -82,7 +82,7 @@ fn delimiter(text: &str) -> u8 {
             .delimiter(delimiter)
             .flexible(true)
             .has_headers(false)
-            .from_reader(text[..sample_end].as_bytes());
+            .from_reader(&text.as_bytes()[..sample_end]);
         let widths: Vec<usize> =
             reader.records().filter_map(Result::ok).map(|record| record.len()).filter(|&width| width > 0).collect();
         let header = widths.first().copied().unwrap_or(0);
