@@ -13,10 +13,10 @@ use crate::backend::BackendError;
 use crate::engine::EngineError;
 use crate::fit::lives::LivesError;
 use crate::fleet::error::FleetError;
+use crate::fleet::state::error::StateError;
 use crate::fleet::writer::WriteError;
 use crate::model::error::ModelError;
 use crate::run::Interrupted;
-use crate::score::state::error::StateError;
 use crate::simulate::error::SimulateError;
 use crate::synth::SynthError;
 

@@ -21,7 +21,8 @@ use crate::simulate::survive::FORECAST_DAYS;
 Examples:
   fleetwear simulate --data fleet/ --model ev-passenger --out futures/
   fleetwear simulate --data fleet/ --model ev-passenger --out futures/ --groups service_centre,climate_zone --paths 256
-  fleetwear simulate --data fleet/ --model ev-passenger --out warmer/ --scenario warmer.toml --horizon-weeks 52")]
+  fleetwear simulate --data fleet/ --model ev-passenger --out warmer/ --scenario warmer.toml --horizon-weeks 52
+  fleetwear simulate --data fleet/ --model ev-passenger --out futures/2026-10-31 --state state/")]
 pub struct SimulateArgs {
     #[command(flatten)]
     pub data: DataArgs,
@@ -54,6 +55,13 @@ pub struct SimulateArgs {
     /// Do not run the model's monitors: no alarms, and half of the reading
     #[arg(long)]
     pub no_monitors: bool,
+    /// Keep the packed histories here and go on from them: a night reads only new files, and the result is that of a
+    /// whole run, of any day and under any options. It may be the folder that score --state has
+    #[arg(long, value_name = "FOLDER")]
+    pub state: Option<PathBuf>,
+    /// Begin the state anew from the files that are there: where it is damaged, or files that it has read have changed
+    #[arg(long, requires = "state")]
+    pub rebuild_state: bool,
     /// The same seed gives the same futures, whatever the model
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub seed: u64,
@@ -115,6 +123,8 @@ fn plan(args: SimulateArgs) -> Result<SimulatePlan, CliError> {
     plan.scenario = args.scenario;
     plan.seed = args.seed;
     plan.count = args.count.into();
+    plan.state = args.state;
+    plan.rebuild_state = args.rebuild_state;
     plan.monitors = !args.no_monitors;
     plan.false_alarms_per_100000_days = args.false_alarms_per_100k_days;
     Ok(plan)

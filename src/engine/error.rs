@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use crate::backend::BackendError;
 use crate::fleet::error::FleetError;
 use crate::fleet::scan::SinkError;
+use crate::fleet::state::error::{StateError, StockError};
 use crate::fleet::writer::WriteError;
 use crate::model::error::ModelError;
 use crate::monitor::error::MonitorError;
 use crate::run::Interrupted;
 use crate::score::slots::TooManySlots;
-use crate::score::state::error::StateError;
 use crate::score::state::night::NightError;
 use crate::simulate::error::SimulateError;
 
@@ -74,6 +74,15 @@ impl From<FleetError> for EngineError {
             FleetError::Sink(error) => error.into(),
             FleetError::Interrupted(interrupted) => Self::Interrupted(interrupted),
             other => Self::Fleet(other),
+        }
+    }
+}
+
+impl From<StockError> for EngineError {
+    fn from(error: StockError) -> Self {
+        match error {
+            StockError::State(error) => Self::State(error),
+            StockError::Fleet(error) => error.into(),
         }
     }
 }

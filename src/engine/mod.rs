@@ -5,6 +5,7 @@
 
 pub mod accumulate;
 pub mod error;
+mod histories;
 pub mod inspect;
 pub mod monitor;
 pub mod monitor_report;

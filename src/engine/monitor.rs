@@ -4,16 +4,18 @@
 //! lane holds is one bounded state a vehicle; where all of them would not fit, the fleet is read in shards. Sums over
 //! vehicles are counts, and rows are sorted by id at the end, so nothing depends on lanes or shards.
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use hashbrown::HashMap;
 
 use super::error::EngineError;
+use super::histories::Histories;
 use super::monitor_report::{MonitorSummary, Monitoring};
 use super::score::thread_pool;
 use crate::fleet::chunk::{Chunk, Order};
 use crate::fleet::dataset::Dataset;
-use crate::fleet::scan::{ChunkSink, ScanKind, ScanRequest, SinkError, scan};
+use crate::fleet::scan::{ChunkSink, ScanKind, ScanRequest, SinkError};
 use crate::fleet::time::TimeAxis;
 use crate::fleet::vehicles::{Attribute, Ids};
 use crate::model::spec::{Model, Monitor};
@@ -45,6 +47,9 @@ pub struct MonitorRequest {
     pub chunk_rows: usize,
     pub reversed: bool,
     pub scan_kind: Option<ScanKind>,
+    /// Dictionary indices of channels that are read before the monitors' own: where records are repeated, it is by all
+    /// of them that one is chosen.
+    pub settled_by: Vec<usize>,
 }
 
 impl MonitorRequest {
@@ -59,6 +64,7 @@ impl MonitorRequest {
             chunk_rows: super::plan::CHUNK_ROWS,
             reversed: false,
             scan_kind: None,
+            settled_by: Vec::new(),
         }
     }
 
@@ -101,6 +107,17 @@ pub fn monitor(
     request: &MonitorRequest,
     control: &Control,
 ) -> Result<Monitoring, EngineError> {
+    watch(Histories { dataset, kept: None }, model, request, control)
+}
+
+/// The same, wherever the records come from.
+pub(super) fn watch(
+    histories: Histories,
+    model: &Model,
+    request: &MonitorRequest,
+    control: &Control,
+) -> Result<Monitoring, EngineError> {
+    let dataset = histories.dataset;
     let attributes = cohort_attributes(dataset, request)?;
     let mut monitoring = Monitoring::new(dataset);
     if model.monitors.is_empty() {
@@ -111,10 +128,11 @@ pub fn monitor(
     let steps = Steps::new(dataset.axis, dataset.dictionary.histories.period.usual_days());
 
     control.emit(Event::Stage { name: "learn", total_rows: None });
-    let shares = dataset.history_rows().div_ceil(PANEL_RECORDS).clamp(1, u64::from(u32::MAX)) as u32;
-    let panel = Panel { axis: dataset.axis, columns: channels.len(), records: Mutex::default() };
+    let shares = histories.rows().div_ceil(PANEL_RECORDS).clamp(1, u64::from(u32::MAX)) as u32;
+    let columns = laid.iter().map(|one| one.column).collect();
+    let panel = Panel { axis: dataset.axis, columns, records: Mutex::default() };
     let shard = (shares > 1).then_some((0, shares));
-    scan(dataset, &request.scan(&channels, shard), control, &panel)?;
+    histories.scan(&request.scan(&channels, shard), control, &panel)?;
     let mut records = panel.records.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut rules = Vec::with_capacity(laid.len());
     let mut panel_vehicles = 0;
@@ -153,7 +171,7 @@ pub fn monitor(
             lanes: (0..request.threads.max(1)).map(|_| Mutex::default()).collect(),
         };
         let shard = (shards > 1).then_some((shard, shards));
-        let report = scan(dataset, &request.scan(&channels, shard), control, &watchers)?;
+        let report = histories.scan(&request.scan(&channels, shard), control, &watchers)?;
         for (vehicle, monitor, ended) in watchers.finish(request.as_of_day.is_some()) {
             summaries[monitor].count(&ended);
             if let Some(entry) = watched[monitor].get_mut(vehicle as usize) {
@@ -192,7 +210,7 @@ fn lay<'a>(
     request: &MonitorRequest,
     warnings: &mut Vec<String>,
 ) -> Result<(Vec<Laid<'a>>, Vec<usize>), EngineError> {
-    let mut channels: Vec<usize> = Vec::new();
+    let mut channels = request.settled_by.clone();
     let mut laid = Vec::with_capacity(model.monitors.len());
     for monitor in &model.monitors {
         let Some(channel) = dataset.dictionary.channel_index(&monitor.channel) else {
@@ -251,16 +269,18 @@ fn shards(rules: &[Rules], vehicles: usize, memory_limit_bytes: usize) -> u32 {
 /// Keeps the records of a share of the fleet.
 struct Panel {
     axis: TimeAxis,
-    columns: usize,
-    /// By column.
+    /// The columns that are watched.
+    columns: BTreeSet<usize>,
+    /// By column; of others, nothing.
     records: Mutex<Vec<Vec<PanelRecord>>>,
 }
 
 impl ChunkSink for Panel {
     fn push(&self, _lane: usize, chunk: &Chunk) -> Result<(), SinkError> {
         let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        records.resize(self.columns, Vec::new());
-        for (records, codes) in records.iter_mut().zip(&chunk.codes) {
+        records.resize(chunk.codes.len(), Vec::new());
+        for &column in &self.columns {
+            let (records, codes) = (&mut records[column], &chunk.codes[column]);
             let rows = chunk.vehicle.iter().zip(&chunk.tick).zip(codes);
             records.extend(rows.map(|((&vehicle, &tick), &code)| PanelRecord {
                 vehicle,

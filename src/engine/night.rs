@@ -2,7 +2,7 @@
 //!
 //! The run's own steps stay as they are; only the sums come from yesterday's state and tonight's files, and what is
 //! left behind is staged before the scores are placed and counts from when they are
-//! ([`crate::score::state::folder`]).
+//! ([`crate::fleet::state::folder`]).
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -19,21 +19,22 @@ use crate::fleet::dataset::Dataset;
 use crate::fleet::dictionary::ChannelSource;
 use crate::fleet::error::FleetError;
 use crate::fleet::joins::JoinTable;
-use crate::fleet::manifest::{ManifestAccount, ManifestInput, ReadBy, StageTiming};
+use crate::fleet::manifest::{ManifestAccount, ManifestInput, StageTiming};
 use crate::fleet::scan::{ChunkSink, ScanReport, ScanRequest, scan};
+use crate::fleet::state::consumed;
+use crate::fleet::state::error::StateError;
+use crate::fleet::state::folder::StateFolder;
+use crate::fleet::state::stock::Stock;
 use crate::fleet::time::TimeAxis;
 use crate::run::Control;
-use crate::score::state::error::StateError;
-use crate::score::state::folder::StateFolder;
 use crate::score::state::night::{Before, Next, NightContext, NightCounts, NightFleet, NightTimes};
 use crate::score::state::record::{MadeFrom, ScoresOfState, StateRecord};
-use crate::score::state::stock::Stock;
 use crate::score::state::store::Keeping;
 use crate::score::sums::FleetSums;
 
 /// A state in use by this run.
 pub(super) struct Night {
-    folder: StateFolder,
+    folder: StateFolder<StateRecord>,
     before: Option<Before>,
     stock: Stock,
     made_from: MadeFrom,
@@ -98,7 +99,7 @@ impl Night {
     /// Takes up a state: the same model, dictionary and kind of time as ever, and history files that are still what
     /// they were. `rebuild`: begins anew, whatever the folder holds.
     pub fn begin(
-        mut folder: StateFolder,
+        mut folder: StateFolder<StateRecord>,
         rebuild: bool,
         drivers: bool,
         prepared: &mut Prepared,
@@ -209,20 +210,7 @@ impl Night {
 
     /// The history files that earlier nights read and this one did not: the sums hold their rows too.
     pub fn earlier_inputs(&self, prepared: &Prepared, scan: &ScanReport) -> Vec<ManifestInput> {
-        let base = &prepared.dataset.dictionary.histories.files.base;
-        let tonight: BTreeSet<&Path> = scan.inputs.iter().map(|file| file.path.as_path()).collect();
-        let earlier = self.stock.consumed.iter().map(|file| (base.join(&file.path), file));
-        earlier
-            .filter(|(path, _)| !tonight.contains(path.as_path()))
-            .map(|(path, file)| ManifestInput {
-                table: "histories".to_owned(),
-                path: path.to_string_lossy().into_owned(),
-                bytes: file.stamp.bytes,
-                rows: file.rows,
-                blake3: file.blake3.clone(),
-                read: ReadBy::Earlier,
-            })
-            .collect()
+        consumed::earlier_inputs(&self.stock.consumed, scan, &prepared.dataset.dictionary.histories.files.base)
     }
 
     /// Stages the next generation. The scores that belong to it are complete but not yet placed.
@@ -285,7 +273,7 @@ impl Night {
 
 /// Makes the state's pointer follow scores that an earlier run of the same command had placed when it was killed.
 /// Returns that run's record.
-pub(super) fn resume(folder: &mut StateFolder, out: &Path) -> Result<Option<StateRecord>, EngineError> {
+pub(super) fn resume(folder: &mut StateFolder<StateRecord>, out: &Path) -> Result<Option<StateRecord>, EngineError> {
     let Some(pending) = folder.pending() else { return Ok(None) };
     let placed = super::report::content_hash_of(out);
     if pending.scores.out != absolute(out) || placed.as_deref() != Some(pending.scores.content_hash.as_str()) {

@@ -13,12 +13,12 @@ use crate::backend::DeviceShare;
 use crate::fleet::account::Account;
 use crate::fleet::dictionary::Dictionary;
 use crate::fleet::manifest::{Manifest, ManifestAccount, ManifestModel, StageTiming};
+use crate::fleet::state::folder::StateFolder;
 use crate::fleet::writer::OutputFolder;
 use crate::model::spec::Model;
 use crate::run::{Control, Event};
 use crate::score::output::ScoreRows;
 use crate::score::row::Scorer;
-use crate::score::state::folder::StateFolder;
 use crate::score::state::record::{ScoresOfState, StateRecord};
 
 /// Scores a fleet: reads the histories of `plan.data`, sums clocks under `plan.model`, and writes the folder

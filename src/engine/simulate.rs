@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::accumulate::with_fallback;
 use super::error::EngineError;
+use super::histories::Histories;
 use super::prepare::Prepared;
 use super::report::day_text;
 use super::score::{thread_pool, warn};
@@ -15,8 +16,11 @@ use super::simulate_setup::{Setup, mark, marks, zone};
 use super::simulate_tables::{Results, written};
 use crate::backend::survival::{PathPlan, SurvivalBackend, SurvivalRequest};
 use crate::backend::{self, BackendError, DamageBackend, DamageRequest};
+use crate::fleet::account::Skip;
 use crate::fleet::chunk::{Chunk, Order};
-use crate::fleet::scan::{ScanReport, ScanRequest, SinkError, scan};
+use crate::fleet::kept::night::Taking;
+use crate::fleet::kept::read::KeptHistories;
+use crate::fleet::scan::{ScanReport, ScanRequest, SinkError};
 use crate::fleet::writer::OutputFolder;
 use crate::model::survival::{SurvivalTables, laws};
 use crate::run::{Control, Event};
@@ -67,20 +71,34 @@ pub(super) fn run(
     let mut prepared = Prepared::open(&plan.data, &plan.model, plan.threads, control)?;
     prepared.dataset.spill_to(plan.spill_folder.as_deref().or(folder.as_ref().map(OutputFolder::staging)));
     let setup = Setup::new(plan, &prepared)?;
-    let follow = |plan: &SimulatePlan| followed(plan, &prepared, &setup, control);
+    let stage = Instant::now();
+    let kept = match &plan.state {
+        Some(state) => {
+            let (channels, request) = (&setup.columns.channels[..], &request(plan, &setup, None));
+            let taking = Taking { channels, request, rebuild: plan.rebuild_state };
+            Some(pool.install(|| KeptHistories::take(state, &taking, &mut prepared.dataset, control))?)
+        }
+        None => None,
+    };
+    let state_time = stage.elapsed();
+    let prepared = prepared;
+    let histories = Histories { dataset: &prepared.dataset, kept: kept.as_ref() };
+    let follow = |plan: &SimulatePlan| followed(plan, &prepared, &setup, histories, control);
     let results = with_fallback(plan, control, follow, |results| &mut results.device_reason)?;
     let mut warnings = results.warnings.clone();
     for text in prepared.dataset.warnings() {
         warn(&mut warnings, control, text);
     }
     let stage = Instant::now();
-    let monitoring = setup.watch.run(plan, &prepared, results.as_of_day, control)?;
+    let is_repeated = results.scan.account.skipped.contains_key(&Skip::Duplicate);
+    let settled_by = if is_repeated && kept.is_none() { setup.columns.channels.clone() } else { Vec::new() };
+    let monitoring = setup.watch.run(plan, histories, results.as_of_day, settled_by, control)?;
     for text in monitoring.iter().flat_map(|found| found.warnings.iter().cloned()) {
         warn(&mut warnings, control, text);
     }
-    let results = Results { monitoring, monitors_time: stage.elapsed(), ..results };
+    let results = Results { monitoring, monitors_time: stage.elapsed(), state_time, ..results };
     control.emit(Event::Stage { name: "write", total_rows: None });
-    pool.install(|| written(plan, &prepared, &setup, results, warnings, folder, began))
+    pool.install(|| written(plan, &prepared, &setup, kept.as_ref(), results, warnings, folder, began))
 }
 
 /// What the first pass found.
@@ -97,13 +115,14 @@ fn followed(
     plan: &SimulatePlan,
     prepared: &Prepared,
     setup: &Setup,
+    histories: Histories,
     control: &Control,
 ) -> Result<Results, EngineError> {
     let began = Instant::now();
     let mut warnings = Vec::new();
     // Every batch opens a backend of its own, so that is what opening must pay for.
     let (share, device) = (plan.device_share, plan.device.as_deref());
-    let records = prepared.dataset.history_rows().min(batch_rows(plan, setup) as u64);
+    let records = histories.rows().min(batch_rows(plan, setup) as u64);
     let damage_on = Mutex::new([String::new(), String::new()]);
     let open_damage = |request: &DamageRequest| -> Result<Box<dyn DamageBackend>, BackendError> {
         let opened = backend::open_for(records, share, plan.backend, device, plan.threads, request)?;
@@ -126,11 +145,14 @@ fn followed(
 
     let mut as_of_day = match plan.as_of_day {
         Some(day) => day,
-        None => prepared.latest_day(control)?,
+        None => match histories.kept {
+            Some(kept) => kept.record.latest_day().ok_or(EngineError::NoRecords)?,
+            None => prepared.latest_day(control)?,
+        },
     };
     let mut starts = PartStarts::new(&prepared.parts, vehicles, as_of_day);
     let latest = AtomicI32::new(i32::MIN);
-    let reader = Reader { plan, prepared, setup, control };
+    let reader = Reader { plan, prepared, setup, histories, control };
     control.emit(Event::Stage { name: "cohorts", total_rows: None });
     let mut seen = reader.cohorts(&starts, as_of_day, &kernels(), &open_damage, &latest)?;
     let found = latest.load(Ordering::Relaxed);
@@ -271,6 +293,7 @@ fn followed(
         monitoring: None,
         futures_time: began.elapsed(),
         monitors_time: Duration::ZERO,
+        state_time: Duration::ZERO,
     })
 }
 
@@ -293,11 +316,29 @@ fn batch_rows(plan: &SimulatePlan, setup: &Setup) -> usize {
     (batch_bytes(plan) / row_bytes).max(1)
 }
 
+/// All channels of the simulation up to a day, in any order.
+fn request(plan: &SimulatePlan, setup: &Setup, as_of_day: Option<i32>) -> ScanRequest {
+    ScanRequest {
+        channels: setup.columns.channels.clone(),
+        order: Order::Any,
+        as_of_day,
+        threads: plan.threads,
+        memory_limit_bytes: plan.memory_limit_bytes / 2,
+        chunk_rows: plan.chunk_rows,
+        reversed: plan.reversed,
+        shard: None,
+        kind: plan.scan_kind,
+        hash_inputs: plan.hash_inputs,
+        files: None,
+    }
+}
+
 /// What both passes read by.
 struct Reader<'a> {
     plan: &'a SimulatePlan,
     prepared: &'a Prepared,
     setup: &'a Setup,
+    histories: Histories<'a>,
     control: &'a Control<'a>,
 }
 
@@ -381,19 +422,7 @@ impl Reader<'_> {
         void: &Void,
     ) -> Result<ScanReport, EngineError> {
         let plan = self.plan;
-        let request = ScanRequest {
-            channels: self.setup.columns.channels.clone(),
-            order: Order::WholeVehicles,
-            as_of_day: Some(as_of_day),
-            threads: plan.threads,
-            memory_limit_bytes: plan.memory_limit_bytes / 2,
-            chunk_rows: plan.chunk_rows,
-            reversed: plan.reversed,
-            shard: None,
-            kind: plan.scan_kind,
-            hash_inputs: plan.hash_inputs,
-            files: None,
-        };
+        let request = ScanRequest { order: Order::WholeVehicles, ..request(plan, self.setup, Some(as_of_day)) };
         let mechanisms = self.prepared.model.mechanisms.len();
         let columns = plan.horizon_weeks + 8;
         // Profiles as u64, as filled, as packed, slots and masks; results by week.
@@ -404,7 +433,7 @@ impl Reader<'_> {
             vehicles: (share / vehicle_bytes.max(1)).clamp(1, plan.batch_vehicles.max(1)),
         };
         let sink = WholeVehicles::new(plan.threads, size, take, void);
-        let report = scan(&self.prepared.dataset, &request, self.control, &sink)?;
+        let report = self.histories.scan(&request, self.control, &sink)?;
         sink.finish().map_err(EngineError::from)?;
         Ok(report)
     }

@@ -2,9 +2,9 @@
 //! says of them.
 
 use super::error::EngineError;
-use super::monitor::{MonitorRequest, monitor};
+use super::histories::Histories;
+use super::monitor::{MonitorRequest, watch};
 use super::monitor_report::Monitoring;
-use super::prepare::Prepared;
 use super::simulate_plan::{MonitorFinding, SimulatePlan};
 use crate::model::spec::Model;
 use crate::run::Control;
@@ -35,12 +35,13 @@ impl Watch {
         Ok(Self(model))
     }
 
-    /// Watches the fleet up to a day; nothing where no monitor runs.
+    /// Watches the fleet up to a day; nothing where no monitor runs. `settled_by`: as in [`MonitorRequest`].
     pub fn run(
         &self,
         plan: &SimulatePlan,
-        prepared: &Prepared,
+        histories: Histories,
         as_of_day: i32,
+        settled_by: Vec<usize>,
         control: &Control,
     ) -> Result<Option<Monitoring>, EngineError> {
         if self.0.monitors.is_empty() {
@@ -53,9 +54,10 @@ impl Watch {
             chunk_rows: plan.chunk_rows,
             reversed: plan.reversed,
             scan_kind: plan.scan_kind,
+            settled_by,
             ..MonitorRequest::new(plan.seed)
         };
-        monitor(&prepared.dataset, &self.0, &request, control).map(Some)
+        watch(histories, &self.0, &request, control).map(Some)
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 use super::accumulate::Fallback;
 use super::plan::CHUNK_ROWS;
 use crate::backend::{Choice, DeviceShare};
 use crate::fleet::account::Account;
-use crate::fleet::manifest::Manifest;
+use crate::fleet::manifest::{Manifest, ManifestAccount};
 use crate::fleet::scan::{ScanKind, UnreadableFile};
 use crate::monitor::cohort::Cohort;
 use crate::simulate::expected::CountKind;
@@ -50,6 +52,10 @@ pub struct SimulatePlan {
     pub false_alarms_per_100000_days: Option<f64>,
     /// Put the BLAKE3 hashes of the inputs into the manifest.
     pub hash_inputs: bool,
+    /// Keep the histories here and go on from them, night by night.
+    pub state: Option<PathBuf>,
+    /// Begin the state anew.
+    pub rebuild_state: bool,
     /// The rest bears on speed alone; `verify` varies it to show that.
     pub chunk_rows: usize,
     pub batch_vehicles: usize,
@@ -85,6 +91,8 @@ impl SimulatePlan {
             monitors: true,
             false_alarms_per_100000_days: None,
             hash_inputs: true,
+            state: None,
+            rebuild_state: false,
             chunk_rows: CHUNK_ROWS,
             batch_vehicles: BATCH_VEHICLES,
             reversed: false,
@@ -135,6 +143,25 @@ pub struct SimulateReport {
     pub counts: Vec<ExpectedCount>,
     pub seconds: f64,
     pub manifest: Manifest,
+    /// `None`: no state was kept.
+    pub night: Option<SimulateNight>,
+}
+
+/// What a night did, for reports.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SimulateNight {
+    /// Whether the state was begun tonight: everything was read.
+    pub begun: bool,
+    /// History files read tonight, and since the state began.
+    pub files: usize,
+    #[serde(rename = "files_since_the_state_began")]
+    pub files_of_state: usize,
+    /// Runs of packed records that the state now consists of, and their rows.
+    pub runs: usize,
+    pub rows_kept: u64,
+    /// Rows of all nights since then.
+    #[serde(rename = "account_since_the_state_began")]
+    pub account_of_state: ManifestAccount,
 }
 
 /// A part that is likely to fail soon.

@@ -96,6 +96,12 @@ impl Setup {
             .iter()
             .position(|channel| channel.name == DISTANCE_CHANNEL)
             .map(|channel| (columns.column(channel), channel));
+        // Read whether or not they run, so that of repeated records the same one counts in any case.
+        for monitor in &spec.monitors {
+            if let Some(channel) = schema.channels.iter().position(|channel| channel.name == monitor.channel) {
+                columns.column(channel);
+            }
+        }
         let changed = match &plan.scenario {
             None => None,
             Some(path) => Some(changed(&Scenario::load(&path.to_string_lossy())?, &spec, &schema, &mut columns)?),

@@ -6,11 +6,13 @@ use super::error::EngineError;
 use super::monitor_report::Monitoring;
 use super::prepare::Prepared;
 use super::simulate_monitors::findings;
-use super::simulate_plan::{ExpectedCount, SimulatePlan, SimulateReport, UrgentPart};
+use super::simulate_plan::{ExpectedCount, SimulateNight, SimulatePlan, SimulateReport, UrgentPart};
 use super::simulate_setup::Setup;
 use crate::backend::survival::PathPlan;
+use crate::fleet::kept::read::KeptHistories;
 use crate::fleet::manifest::{Manifest, ManifestAccount, ManifestModel, StageTiming};
 use crate::fleet::scan::ScanReport;
+use crate::fleet::state::consumed::earlier_inputs;
 use crate::fleet::vehicles::Ids;
 use crate::fleet::writer::{OutputFolder, WriteError};
 use crate::simulate::alerts::Watched;
@@ -48,13 +50,17 @@ pub struct Results {
     /// Both passes of the futures; the monitors'.
     pub futures_time: Duration,
     pub monitors_time: Duration,
+    /// Taking up the new files of a state.
+    pub state_time: Duration,
 }
 
 /// Makes the tables on the current rayon pool and, where there is a folder, writes it.
+#[expect(clippy::too_many_arguments, reason = "the one place where a simulation's results meet")]
 pub fn written(
     plan: &SimulatePlan,
     prepared: &Prepared,
     setup: &Setup,
+    kept: Option<&KeptHistories>,
     results: Results,
     warnings: Vec<String>,
     folder: Option<OutputFolder>,
@@ -140,6 +146,20 @@ pub fn written(
         details.insert("scenario".to_owned(), changed.scenario.name.clone().into());
         details.insert("scenario_blake3".to_owned(), changed.scenario.hash.clone().into());
     }
+    let base = &prepared.dataset.dictionary.histories.files.base;
+    let earlier = kept.map(|kept| earlier_inputs(&kept.record.consumed, scan, base)).unwrap_or_default();
+    let night = kept.map(|kept| SimulateNight {
+        begun: kept.begun,
+        files: scan.inputs.len(),
+        files_of_state: kept.record.consumed.len(),
+        runs: kept.record.runs.len(),
+        rows_kept: kept.record.runs.iter().map(|run| run.rows).sum(),
+        account_of_state: kept.record.account.clone(),
+    });
+    if let Some(night) = &night {
+        let night = serde_json::to_value(night);
+        details.insert("state".to_owned(), night.map_err(|error| EngineError::Internal { what: error.to_string() })?);
+    }
     let seconds = began.elapsed().as_secs_f64();
     let manifest = Manifest {
         command: "simulate".to_owned(),
@@ -151,7 +171,7 @@ pub fn written(
         }),
         dictionary_blake3: Some(prepared.dictionary_blake3.clone()),
         as_of: Some(results.as_of.clone()),
-        inputs: prepared.dataset.manifest_inputs(&scan.inputs),
+        inputs: earlier.into_iter().chain(prepared.dataset.manifest_inputs(&scan.inputs)).collect(),
         table_rows: prepared.dataset.table_rows(),
         account: Some(ManifestAccount::from(&scan.account)),
         content_hash: Some(content_hash.clone()),
@@ -160,6 +180,7 @@ pub fn written(
         device_reason: results.device_reason.clone(),
         threads: plan.threads,
         timings: vec![
+            StageTiming { stage: "state".to_owned(), seconds: results.state_time.as_secs_f64() },
             StageTiming { stage: "futures".to_owned(), seconds: results.futures_time.as_secs_f64() },
             StageTiming { stage: "monitors".to_owned(), seconds: results.monitors_time.as_secs_f64() },
             StageTiming { stage: "total".to_owned(), seconds },
@@ -186,6 +207,7 @@ pub fn written(
         counts: largest(&counts, setup, &mode_ids, results.calendar_day),
         seconds,
         manifest,
+        night,
     };
     match folder {
         None => Ok(report),

@@ -14,9 +14,9 @@ use crate::fleet::chunk::{Chunk, Order};
 use crate::fleet::dataset::Dataset;
 use crate::fleet::error::FleetError;
 use crate::fleet::scan::{ChunkSink, ScanReport, ScanRequest, SinkError, scan};
+use crate::fleet::state::folder::StateFolder;
 use crate::fleet::vehicles::{EventKind, FleetEvent, Ids, Vehicles};
 use crate::run::Control;
-use crate::score::state::folder::StateFolder;
 use crate::score::state::record::ScoresOfState;
 use crate::score::sums::FleetSums;
 

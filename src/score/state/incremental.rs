@@ -15,13 +15,14 @@ use super::night::{
 };
 use super::reform::{Chosen, ReformSink, put_in_place};
 use super::repeats;
-use super::sink::{NightSink, Ordinals, TooManyRepeats};
-use super::stock::Stock;
+use super::sink::{NightSink, TooManyRepeats};
 use super::traits::FleetTraits;
 use crate::backend::SlotMasks;
 use crate::fleet::account::{Account, Skip};
 use crate::fleet::chunk::Chunk;
 use crate::fleet::scan::{ScanRequest, SinkError};
+use crate::fleet::state::ids::Ordinals;
+use crate::fleet::state::stock::Stock;
 use crate::fleet::vehicles::Ids;
 use crate::run::Event;
 use crate::score::sums::FleetSums;

@@ -18,11 +18,11 @@ use parquet::arrow::arrow_reader::{
 };
 use rayon::prelude::*;
 
-use super::error::StateError;
 use super::log_write::schema;
 use super::record::LogFile;
 use crate::fleet::chunk::Chunk;
 use crate::fleet::scan::SinkError;
+use crate::fleet::state::error::StateError;
 use crate::run::Control;
 
 const BATCH_ROWS: usize = 1 << 16;

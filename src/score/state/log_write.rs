@@ -14,10 +14,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::{ArrayRef, Int32Array, RecordBatch, UInt16Array, UInt32Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-use super::error::StateError;
-use super::folder::StateFolder;
 use super::record::LogFile;
 use crate::fleet::manifest::Manifest;
+use crate::fleet::state::error::StateError;
+use crate::fleet::state::folder::log_name;
 use crate::fleet::time::TimeAxis;
 use crate::fleet::writer::{Encoding, OutputFolder, TableSpec, WriteError};
 
@@ -78,7 +78,7 @@ impl LogWriter {
         channels: usize,
         limit_bytes: usize,
     ) -> Result<Self, StateError> {
-        let name = StateFolder::log_name(generation);
+        let name = log_name(generation);
         let target: PathBuf = state.join(&name);
         let mut spec = TableSpec::new("log", schema(channels), &[]);
         spec.rows_per_row_group = FILE_ROWS;

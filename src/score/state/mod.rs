@@ -1,10 +1,10 @@
 //! Night by night: what is kept from one run to the next, so that a night reads only its new files and gives exactly
 //! what a run over everything would give.
 //!
-//! What is kept are last night's sums per segment of each vehicle's time ([`stored`], [`arrays`]), the days with records
+//! What is kept are last night's sums per segment of each vehicle's time ([`stored`], [`crate::fleet::state`]), the days with records
 //! ([`presence`]), and the packed records of the last 120 days ([`log_write`], [`log_read`]); [`record`] says what it
-//! was made from and [`folder`] makes it count. A [`night`] takes stock of the files ([`stock`]), lays stored segments
-//! over tonight's slots ([`cells`], [`merge`]), takes in what is new ([`sink`]), settles what came again ([`repeats`]),
+//! was made from. A [`night`] takes stock of the files ([`crate::fleet::state::stock`]), lays stored segments over
+//! tonight's slots ([`cells`], [`merge`]), takes in what is new ([`sink`]), settles what came again ([`repeats`]),
 //! forms anew what neither can settle ([`traits`], [`reform`]), and stores the next generation ([`collect`],
 //! [`store`]).
 //!
@@ -12,13 +12,10 @@
 //! moved exactly; and what cannot be taken out of a sum (a least, a greatest, a bit) is told by the presence or formed
 //! anew.
 
-pub mod arrays;
 mod capped;
 pub mod cell_sums;
 pub mod cells;
 pub mod collect;
-pub mod error;
-pub mod folder;
 mod incremental;
 pub mod log_read;
 pub mod log_write;
@@ -29,7 +26,6 @@ pub mod record;
 pub mod reform;
 pub mod repeats;
 pub mod sink;
-pub mod stock;
 pub mod store;
 pub mod stored;
 pub mod traits;

@@ -16,21 +16,22 @@ use arrow::array::{Array, AsArray, BooleanArray};
 use arrow::datatypes::Int64Type;
 
 use super::cells::ABSENT;
-use super::error::StateError;
-use super::folder::StateFolder;
 use super::incremental::incremental;
 use super::log_write::LogWriter;
 use super::merge::Widths;
 use super::presence::{PRESENCE_DAYS, Presence};
 use super::record::StateRecord;
-use super::sink::{NightSink, Ordinals, TooManyRepeats};
-use super::stock::Stock;
+use super::sink::{NightSink, TooManyRepeats};
 use super::stored::Stored;
 use crate::backend::{BackendError, DamageBackend, SlotMasks};
 use crate::fleet::dataset::Dataset;
 use crate::fleet::error::FleetError;
 use crate::fleet::joins::JoinTable;
 use crate::fleet::scan::{ChunkSink, ScanReport, ScanRequest, SinkError};
+use crate::fleet::state::error::{StateError, StockError};
+use crate::fleet::state::folder::StateFolder;
+use crate::fleet::state::ids::Ordinals;
+use crate::fleet::state::stock::Stock;
 use crate::fleet::vehicles::Ids;
 use crate::model::compiled::CompiledModel;
 use crate::run::{Control, Event};
@@ -53,7 +54,7 @@ pub struct NightFleet<'a> {
     /// Side tables that supply channels of the model.
     pub joins: &'a [&'a JoinTable],
     pub drivers: bool,
-    pub folder: &'a StateFolder,
+    pub folder: &'a StateFolder<StateRecord>,
 }
 
 /// What a night needs beside the state.
@@ -154,6 +155,15 @@ pub enum NightError {
     Sink(SinkError),
 }
 
+impl From<StockError> for NightError {
+    fn from(error: StockError) -> Self {
+        match error {
+            StockError::State(error) => Self::State(error),
+            StockError::Fleet(error) => error.into(),
+        }
+    }
+}
+
 impl From<FleetError> for NightError {
     fn from(error: FleetError) -> Self {
         match error {
@@ -177,7 +187,11 @@ impl From<SinkError> for NightError {
 
 impl Before {
     /// Reads a generation's arrays and makes its vehicles known to the dataset's ids, where a scan leaves them.
-    pub fn load(folder: &StateFolder, record: StateRecord, dataset: &mut Dataset) -> Result<Self, NightError> {
+    pub fn load(
+        folder: &StateFolder<StateRecord>,
+        record: StateRecord,
+        dataset: &mut Dataset,
+    ) -> Result<Self, NightError> {
         let path = folder.generation(record.generation);
         let stored = Stored::read(&path, &record)?;
         // A vehicle that only the tables knew, and that has no records, is in tonight's fleet only if tonight's tables

@@ -1,12 +1,13 @@
 //! `state.json`: what a generation of the state was made from, and which files belong to it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use crate::fleet::manifest::ManifestAccount;
 use crate::fleet::scan::ScanKind;
-use crate::fleet::stamp::Stamp;
+use crate::fleet::state::consumed::ConsumedFile;
+use crate::fleet::state::folder::Generation;
 use crate::fleet::time::TimeAxis;
 
 /// Of the layout of the state folder, and of the arithmetic of what it sums: states of another version are refused.
@@ -60,19 +61,6 @@ pub struct Dimensions {
     pub channels: usize,
 }
 
-/// A history file whose rows the state has.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ConsumedFile {
-    /// Relative to the folder of `dataset.toml` where it lies below it.
-    pub path: PathBuf,
-    #[serde(flatten)]
-    pub stamp: Stamp,
-    pub blake3: String,
-    pub rows: u64,
-    /// It may hold rows after the as-of day of that night: they are looked for again.
-    pub pending: bool,
-}
-
 /// A file of packed records.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogFile {
@@ -97,7 +85,14 @@ pub struct ScoresOfState {
     pub scan_kind: ScanKind,
 }
 
-/// A path as the state keeps it: relative to `base` where it lies below, so that a dataset may move as a whole.
-pub fn kept_path(path: &Path, base: &Path) -> PathBuf {
-    path.strip_prefix(base).unwrap_or(path).to_path_buf()
+impl Generation for StateRecord {
+    const VERSION: u32 = STATE_VERSION;
+
+    fn log_files(&self) -> impl Iterator<Item = &str> {
+        self.log.iter().map(|file| file.path.as_str())
+    }
+
+    fn number(&self) -> u64 {
+        self.generation
+    }
 }

@@ -11,36 +11,18 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError, RwLock};
 
 use super::cells::ABSENT;
-use super::error::StateError;
 use super::log_write::LogWriter;
 use super::presence::Presence;
 use super::stored::Stored;
 use crate::fleet::chunk::Chunk;
 use crate::fleet::scan::{ChunkSink, SinkError};
+use crate::fleet::state::error::StateError;
+use crate::fleet::state::ids::Ordinals;
 use crate::fleet::time::TimeAxis;
 use crate::score::pack::Packer;
 
 /// Vehicles that share a lock.
 const RANGE_VEHICLES: usize = 1 << 12;
-
-/// The state's number of each of tonight's vehicle indices.
-#[derive(Clone, Debug)]
-pub struct Ordinals {
-    /// Of the vehicles that were known before the scan.
-    pub of_index: Vec<u32>,
-    /// Of the first vehicle that only the scan knows.
-    pub next: u32,
-}
-
-impl Ordinals {
-    #[inline]
-    pub fn of(&self, index: u32) -> u32 {
-        match self.of_index.get(index as usize) {
-            Some(&ordinal) => ordinal,
-            None => self.next + (index - self.of_index.len() as u32),
-        }
-    }
-}
 
 /// Too many records would have to be looked up one by one: everything is read again instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

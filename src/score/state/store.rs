@@ -1,23 +1,24 @@
 //! The end of a night: the next generation, staged beside the current one.
 //!
 //! The log folder and the generation are placed before the scores, the pointer is swapped after them
-//! ([`super::folder`]), so that a run killed in between leaves either yesterday's state or one that only lacks the
+//! ([`crate::fleet::state::folder`]), so that a run killed in between leaves either yesterday's state or one that only lacks the
 //! pointer.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use arrow::datatypes::DataType;
 
 use super::collect::{Tonight, collect};
-use super::error::StateError;
-use super::folder::STATE_JSON;
 use super::night::{Next, NightFleet};
-use super::record::{ConsumedFile, MadeFrom, STATE_VERSION, ScoresOfState, StateRecord, kept_path};
-use super::stock::Stock;
+use super::record::{MadeFrom, STATE_VERSION, ScoresOfState, StateRecord};
 use super::traits::FleetTraits;
 use crate::fleet::manifest::{Manifest, ManifestAccount};
 use crate::fleet::scan::ScanReport;
+use crate::fleet::state::consumed::{added, consumed};
+use crate::fleet::state::error::StateError;
+use crate::fleet::state::folder::STATE_JSON;
+use crate::fleet::state::stock::Stock;
 use crate::fleet::writer::{OutputFolder, WriteError};
 use crate::score::sums::FleetSums;
 
@@ -35,7 +36,7 @@ pub struct Keeping<'a> {
 
 impl Next<'_> {
     /// Writes and places tonight's log and the next generation; `channels` is the number of code columns. It counts once
-    /// [`super::folder::StateFolder::commit`] is called.
+    /// [`crate::fleet::state::folder::StateFolder::commit`] is called.
     pub fn stage(
         self,
         night: &NightFleet,
@@ -88,48 +89,4 @@ impl Next<'_> {
         folder.finish(Manifest { command: "score --state".to_owned(), ..Manifest::default() })?;
         Ok(record)
     }
-}
-
-/// The files of earlier nights and tonight's, by path.
-fn consumed(
-    earlier: &[ConsumedFile],
-    report: &ScanReport,
-    pending: &BTreeSet<PathBuf>,
-    base: &Path,
-) -> Vec<ConsumedFile> {
-    let mut files: BTreeMap<PathBuf, ConsumedFile> =
-        earlier.iter().map(|file| (file.path.clone(), file.clone())).collect();
-    // A file that could not be read has no rows in the sums; should it be mended, it is new.
-    let unreadable: BTreeSet<&Path> = report.unreadable.iter().map(|file| file.path.as_path()).collect();
-    for input in report.inputs.iter().filter(|input| !unreadable.contains(input.path.as_path())) {
-        let path = kept_path(&input.path, base);
-        let file = ConsumedFile {
-            path: path.clone(),
-            stamp: input.stamp,
-            blake3: input.blake3.clone(),
-            rows: input.rows,
-            pending: pending.contains(&input.path),
-        };
-        files.insert(path, file);
-    }
-    files.into_values().collect()
-}
-
-/// Rows of all nights: a row that several nights looked at counts each time.
-fn added(earlier: &ManifestAccount, tonight: &ManifestAccount) -> ManifestAccount {
-    let mut sum = earlier.clone();
-    sum.rows_in += tonight.rows_in;
-    sum.scored += tonight.scored;
-    for (sums, counts) in [(&mut sum.quarantined, &tonight.quarantined), (&mut sum.skipped, &tonight.skipped)] {
-        for (reason, rows) in counts {
-            *sums.entry(reason.clone()).or_default() += rows;
-        }
-    }
-    for (channel, reasons) in &tonight.not_available {
-        let sums = sum.not_available.entry(channel.clone()).or_default();
-        for (reason, cells) in reasons {
-            *sums.entry(reason.clone()).or_default() += cells;
-        }
-    }
-    sum
 }

@@ -3,22 +3,19 @@
 //! A vehicle's number in the state, its *ordinal*, is its place in these arrays and never changes; the log of packed
 //! records names vehicles by it. Sums stand per segment of the vehicle's time ([`super::cells`]).
 
-use std::sync::Arc;
-
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, LargeStringArray};
-use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::Int64Type;
+use arrow::array::{Array, ArrayRef};
 
 use crate::backend::DamageSums;
 use crate::fleet::writer::OutputFolder;
 use crate::score::tally::{SlotTally, Tally};
 
-use super::arrays::{self, Arrays};
 use super::cells::Segments;
-use super::error::StateError;
 use super::presence::Presence;
 use super::record::{Dimensions, StateRecord};
 use super::traits::Traits;
+use crate::fleet::state::arrays::{self, Arrays};
+use crate::fleet::state::error::StateError;
+use crate::fleet::state::ids;
 
 /// Everything a generation knows of its vehicles, by ordinal.
 #[derive(Clone, Debug)]
@@ -56,14 +53,7 @@ impl Stored {
     }
 
     pub fn write(&self, folder: &OutputFolder) -> Result<(), StateError> {
-        match self.ids.as_primitive_opt::<Int64Type>() {
-            Some(ids) => arrays::write(folder, "id", ids.values())?,
-            None => {
-                let ids = self.ids.as_string::<i64>();
-                arrays::write(folder, "id_end", ids.offsets().inner())?;
-                arrays::write(folder, "id_bytes", ids.value_data())?;
-            }
-        }
+        ids::write(folder, &self.ids)?;
         arrays::write(folder, "unlisted", &self.unlisted)?;
         arrays::write(folder, "masks_hash", &column(&self.traits, |traits| traits.masks))?;
         arrays::write(folder, "side_tables_hash", &column(&self.traits, |traits| traits.side_tables))?;
@@ -86,18 +76,7 @@ impl Stored {
         let Dimensions { vehicles, segments: count, mechanisms, exposures, drivers, .. } = record.dimensions;
         let arrays = Arrays::open(folder)?;
         let damaged = |problem: &str| StateError::damaged(folder, problem);
-        let ids: ArrayRef = if record.text_ids {
-            let ends: Vec<i64> = arrays.read("id_end", vehicles + 1)?;
-            let bytes: Vec<u8> = arrays.read("id_bytes", ends.last().map_or(0, |&end| end.max(0) as usize))?;
-            if ends.first() != Some(&0) || ends.windows(2).any(|pair| pair[0] > pair[1]) {
-                return Err(damaged("its ids do not fit together"));
-            }
-            let ends = OffsetBuffer::new(ScalarBuffer::from(ends));
-            let ids = LargeStringArray::try_new(ends, Buffer::from_vec(bytes), None);
-            Arc::new(ids.map_err(|error| StateError::damaged(folder, error))?)
-        } else {
-            Arc::new(Int64Array::from(arrays.read::<i64>("id", vehicles)?))
-        };
+        let ids = ids::read(&arrays, folder, record.text_ids, vehicles)?;
         let last_days: Vec<i32> = arrays.read("presence_last_day", vehicles)?;
         let masks: Vec<u128> = arrays.read("presence_mask", vehicles)?;
         let presence = last_days.into_iter().zip(masks).map(|(last_day, mask)| Presence { last_day, mask }).collect();

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use fleetwear::engine::{EngineError, ScorePlan, score};
+use fleetwear::fleet::state::error::StateError;
 use fleetwear::run::{Control, Event};
-use fleetwear::score::state::error::StateError;
 
 use super::refusals::{PAST, add_day, refusal, settled};
 use super::world::World;

@@ -6,8 +6,8 @@ use std::fs;
 
 use fleetwear::engine::{ScorePlan, score};
 use fleetwear::fleet::manifest::ReadBy;
+use fleetwear::fleet::state::error::StateError;
 use fleetwear::run::Control;
-use fleetwear::score::state::error::StateError;
 
 use super::refusals::{PAST, add_day, refusal, settled};
 use super::world::{FIRST_DAY, Order, days};

@@ -3,6 +3,7 @@
 mod damage;
 mod files;
 mod fleet;
+mod futures;
 mod nights;
 mod refusals;
 mod world;

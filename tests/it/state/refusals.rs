@@ -3,10 +3,10 @@
 use std::fs;
 
 use fleetwear::engine::{EngineError, ScorePlan, score};
+use fleetwear::fleet::state::error::StateError;
 use fleetwear::run::Control;
-use fleetwear::score::state::error::StateError;
 
-use super::world::{FIRST_DAY, Order, World, days};
+use super::world::{FIRST_DAY, Order, World, copy_folder, days};
 
 pub const PAST: i32 = 150;
 
@@ -151,7 +151,10 @@ fn of_two_runs_at_once_one_commits() {
     let whole = world.whole(None).content_hash;
     assert!(done.iter().all(|report| report.content_hash == whole));
 
-    let held = fleetwear::score::state::folder::StateFolder::open(&world.state()).unwrap();
+    let held = fleetwear::fleet::state::folder::StateFolder::<fleetwear::score::state::record::StateRecord>::open(
+        &world.state(),
+    )
+    .unwrap();
     assert!(matches!(refusal(&world, None), StateError::InUse { .. }));
     drop(held);
     add_day(&world, PAST + 1);
@@ -235,17 +238,4 @@ fn one_record_more_is_another_content() {
     let other = world.whole(None);
     assert_ne!(whole.content_hash, other.content_hash);
     assert!(super::world::first_difference(&whole.out, &other.out).starts_with("night V"));
-}
-
-fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_folder(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }

@@ -352,3 +352,16 @@ pub fn record(vehicle: usize, day: i32) -> Option<Record> {
 pub fn days(days: std::ops::Range<i32>) -> Vec<Record> {
     days.flat_map(|day| (0..VEHICLES).filter_map(move |vehicle| record(vehicle, day))).collect()
 }
+
+pub fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}

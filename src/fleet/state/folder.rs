@@ -5,9 +5,10 @@
 //! DIR/gen-00000012/    state.json and the arrays of one generation
 //! DIR/log-00000012/    packed records that this night added; later generations refer to them
 //! DIR/lock             held by the run that uses the state
+//! DIR/records/         the same once more, of the packed histories ([`crate::fleet::kept`])
 //! ```
 //!
-//! A night places its log folder, then its generation, then its scores, and last swaps the pointer. Whatever a killed
+//! A night of `score` places its log folder, then its generation, then its scores, and last swaps the pointer. Whatever a killed
 //! run leaves beside the pointer's generation is removed by the next one, unless that run had placed its scores and
 //! only the pointer is missing ([`StateFolder::pending`]). Each folder appears by one rename
 //! ([`crate::fleet::writer`]).
@@ -18,11 +19,12 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io::Write;
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
 use super::error::StateError;
-use super::record::{STATE_VERSION, StateRecord};
 use crate::fleet::writer::folder::{SUCCESS, entries_to_disk, make_folders};
+use serde::de::DeserializeOwned;
 
 const CURRENT: &str = "CURRENT";
 const CURRENT_STAGED: &str = "CURRENT.staged";
@@ -33,12 +35,26 @@ const NONE: &str = "none";
 const LOCK: &str = "lock";
 const GENERATION: &str = "gen-";
 const LOG: &str = "log-";
+/// The packed histories within a state folder: a state folder themselves, with a lock and a pointer of their own.
+const RECORDS: &str = "records";
 pub const STATE_JSON: &str = "state.json";
+
+/// What `state.json` says of a generation.
+pub trait Generation: DeserializeOwned {
+    /// Of the layout, and of the arithmetic of what is kept: states of another version are refused.
+    const VERSION: u32;
+
+    fn number(&self) -> u64;
+
+    /// The files in log folders that belong to it, relative to the state folder, with forward slashes.
+    fn log_files(&self) -> impl Iterator<Item = &str>;
+}
 
 /// A state folder in use by this run.
 #[derive(Debug)]
-pub struct StateFolder {
+pub struct StateFolder<G> {
     path: PathBuf,
+    generation: PhantomData<fn() -> G>,
     /// Held until dropped.
     _lock: File,
     /// As this run found it, or left it.
@@ -58,18 +74,14 @@ enum Pointer {
     Damaged(String),
 }
 
-impl StateFolder {
+impl<G: Generation> StateFolder<G> {
     /// Locks the folder, making it if it is not there. A damaged pointer is no error here: [`Self::current`] says so to
     /// whoever wants what it points at.
     pub fn open(path: &Path) -> Result<Self, StateError> {
+        refuse_foreign(path)?;
         let whole = std::path::absolute(path).map_err(|error| StateError::io(path, "locate", error))?;
         make_folders(&whole, entries_to_disk).map_err(|error| StateError::io(path, "make folder", error))?;
         let path = fs::canonicalize(path).map_err(|error| StateError::io(path, "locate", error))?;
-        for name in entries(&path)? {
-            if !is_ours(&name) {
-                return Err(StateError::Foreign { path, found: name });
-            }
-        }
         let lock_path = path.join(LOCK);
         let lock = File::options()
             .create(true)
@@ -92,7 +104,13 @@ impl StateFolder {
             Pointer::Names(generation) => generation + 1,
             Pointer::Damaged(_) => highest + 1,
         };
-        Ok(Self { path, _lock: lock, pointer, next })
+        Ok(Self { path, generation: PhantomData, _lock: lock, pointer, next })
+    }
+
+    /// Locks the packed histories of the state folder `path`.
+    pub fn open_records(path: &Path) -> Result<Self, StateError> {
+        refuse_foreign(path)?;
+        Self::open(&path.join(RECORDS))
     }
 
     /// For a run that begins anew, whatever the folder holds: its generation and log get a number that nothing has,
@@ -107,7 +125,7 @@ impl StateFolder {
     }
 
     /// The generation that counts, if there is any.
-    pub fn current(&self) -> Result<Option<StateRecord>, StateError> {
+    pub fn current(&self) -> Result<Option<G>, StateError> {
         match &self.pointer {
             Pointer::Nothing => Ok(None),
             Pointer::Names(generation) => self.record(*generation).map(Some),
@@ -117,7 +135,7 @@ impl StateFolder {
 
     /// The generation after the current one, if a run completed it but was killed before it counted. One that cannot
     /// be read never counted and is none. Where the current one is gone, nothing is.
-    pub fn pending(&self) -> Option<StateRecord> {
+    pub fn pending(&self) -> Option<G> {
         let next = self.next();
         if let Pointer::Names(generation) = self.pointer
             && !self.generation(generation).exists()
@@ -138,11 +156,6 @@ impl StateFolder {
         self.path.join(format!("{GENERATION}{generation:08}"))
     }
 
-    /// Name of the folder of the packed records that a generation added.
-    pub fn log_name(generation: u64) -> String {
-        format!("{LOG}{generation:08}")
-    }
-
     /// Makes the next generation the one that counts, and removes what nobody refers to any more.
     pub fn commit(&mut self) -> Result<(), StateError> {
         let next = self.next();
@@ -160,22 +173,21 @@ impl StateFolder {
     /// Removes what a killed run left of a generation that never counted, so that this run can make it.
     pub fn discard_unfinished(&self) {
         let next = self.next();
-        for path in [self.generation(next), self.path.join(Self::log_name(next))] {
+        for path in [self.generation(next), self.path.join(log_name(next))] {
             let _ = fs::remove_dir_all(path);
         }
     }
 
     /// Removes what killed runs left, and generations and logs that `record`, the current one, does not refer to.
     /// Best effort: what remains is tried again next time and is never read.
-    pub fn clean(&self, record: Option<&StateRecord>) {
-        let kept_logs: BTreeSet<&str> =
-            record.iter().flat_map(|record| &record.log).map(|file| file.path.as_str()).collect();
+    pub fn clean(&self, record: Option<&G>) {
+        let kept_logs: BTreeSet<&str> = record.iter().flat_map(|record| record.log_files()).collect();
         let kept_folders: BTreeSet<&str> = kept_logs.iter().filter_map(|path| path.split('/').next()).collect();
-        let kept_generation = record.map(|record| format!("{GENERATION}{:08}", record.generation));
+        let kept_generation = record.map(|record| format!("{GENERATION}{:08}", record.number()));
         for name in entries(&self.path).unwrap_or_default() {
             let path = self.path.join(&name);
             let log_in_use = kept_folders.contains(name.as_str());
-            if [LOCK, CURRENT].contains(&name.as_str()) || Some(&name) == kept_generation.as_ref() {
+            if [LOCK, CURRENT, RECORDS].contains(&name.as_str()) || Some(&name) == kept_generation.as_ref() {
                 continue;
             }
             if log_in_use {
@@ -188,7 +200,7 @@ impl StateFolder {
         }
     }
 
-    fn record(&self, generation: u64) -> Result<StateRecord, StateError> {
+    fn record(&self, generation: u64) -> Result<G, StateError> {
         let path = self.generation(generation).join(STATE_JSON);
         let text = fs::read_to_string(&path).map_err(|error| StateError::damaged(&path, error))?;
         // The version comes first: another one may hold anything else.
@@ -197,8 +209,8 @@ impl StateFolder {
             version: u32,
         }
         let Versioned { version } = serde_json::from_str(&text).map_err(|error| StateError::damaged(&path, error))?;
-        if version != STATE_VERSION {
-            return Err(StateError::Version { path, got: version, expected: STATE_VERSION });
+        if version != G::VERSION {
+            return Err(StateError::Version { path, got: version, expected: G::VERSION });
         }
         serde_json::from_str(&text).map_err(|error| StateError::damaged(&path, error))
     }
@@ -214,10 +226,26 @@ fn entries(path: &Path) -> Result<Vec<String>, StateError> {
         .collect()
 }
 
+/// Name of the folder of the packed records that a generation added.
+pub fn log_name(generation: u64) -> String {
+    format!("{LOG}{generation:08}")
+}
+
+/// Refuses a folder that holds something else; one that is not there is fine.
+fn refuse_foreign(path: &Path) -> Result<(), StateError> {
+    if fs::exists(path).is_ok_and(|exists| !exists) {
+        return Ok(());
+    }
+    match entries(path)?.into_iter().find(|name| !is_ours(name)) {
+        Some(found) => Err(StateError::Foreign { path: path.to_path_buf(), found }),
+        None => Ok(()),
+    }
+}
+
 fn is_ours(name: &str) -> bool {
     // The writer stages and locks by hidden siblings of its target.
     let name = name.strip_prefix('.').unwrap_or(name);
-    [CURRENT, CURRENT_STAGED, LOCK].contains(&name) || name.starts_with(GENERATION) || name.starts_with(LOG)
+    [CURRENT, CURRENT_STAGED, LOCK, RECORDS].contains(&name) || name.starts_with(GENERATION) || name.starts_with(LOG)
 }
 
 fn read_pointer(folder: &Path) -> Pointer {

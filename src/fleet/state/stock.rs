@@ -15,9 +15,8 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::error::StateError;
-use super::night::NightError;
-use super::record::{ConsumedFile, kept_path};
+use super::consumed::{ConsumedFile, kept_path};
+use super::error::{StateError, StockError};
 use crate::fleet::error::FleetError;
 use crate::fleet::files::SourceFile;
 use crate::fleet::input_hash::InputHashes;
@@ -45,7 +44,7 @@ impl Stock {
         present: &[PathBuf],
         base: &Path,
         control: &Control,
-    ) -> Result<Self, NightError> {
+    ) -> Result<Self, StockError> {
         let mut sought: BTreeMap<&Path, &ConsumedFile> =
             consumed.iter().map(|file| (file.path.as_path(), file)).collect();
         let mut stock = Self::default();
@@ -176,7 +175,7 @@ mod tests {
         let known: Vec<ConsumedFile> = known.iter().copied().cloned().collect();
         let present: Vec<PathBuf> = present.iter().map(|name| base.join(name)).collect();
         Stock::take(&known, &present, base, &Control::silent()).map_err(|error| match error {
-            NightError::State(error) => error,
+            StockError::State(error) => error,
             other => panic!("{other}"),
         })
     }
@@ -203,7 +202,7 @@ mod tests {
             })
             .collect();
         let stopped = Stock::take(&touched, &present, base, &control);
-        assert!(matches!(stopped, Err(NightError::Fleet(FleetError::Interrupted(_)))), "{stopped:?}");
+        assert!(matches!(stopped, Err(StockError::Fleet(FleetError::Interrupted(_)))), "{stopped:?}");
         assert!(told.lock().unwrap().concat().contains("2 history files have other times"), "{told:?}");
         stop.store(false, Ordering::Relaxed);
         assert_eq!(Stock::take(&touched, &present, base, &control).unwrap().consumed, known);

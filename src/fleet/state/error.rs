@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::fleet::error::FleetError;
 use crate::fleet::writer::WriteError;
 
 /// Any failure of the state folder. Nothing of the state was changed.
@@ -51,6 +52,15 @@ pub enum StateError {
     Write(#[from] WriteError),
 }
 
+/// Why stock cannot be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum StockError {
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error(transparent)]
+    Fleet(#[from] FleetError),
+}
+
 /// The first few of many names.
 fn names(names: &[String], all: usize) -> String {
     const SHOWN: usize = 5;
@@ -59,11 +69,11 @@ fn names(names: &[String], all: usize) -> String {
 }
 
 impl StateError {
-    pub(super) fn io(path: &Path, action: &'static str, source: io::Error) -> Self {
+    pub(crate) fn io(path: &Path, action: &'static str, source: io::Error) -> Self {
         Self::Io { path: path.to_path_buf(), action, source }
     }
 
-    pub(super) fn damaged(path: &Path, problem: impl ToString) -> Self {
+    pub(crate) fn damaged(path: &Path, problem: impl ToString) -> Self {
         Self::Damaged { path: path.to_path_buf(), problem: problem.to_string() }
     }
 }

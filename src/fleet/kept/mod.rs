@@ -1,0 +1,22 @@
+//! Packed histories: what a state keeps of the files it has read, so that a night reads only its new ones.
+//!
+//! Key idea: of everything that a simulation needs, the records themselves are the smallest thing from which all of it
+//! follows exactly. A week's seven records of ten channels, packed in the bits that they need, take no more room than the
+//! week's increments of eleven mechanisms, whose low bits are random; and from records a late record, a record that
+//! takes another's place, a late or withdrawn replacement, other attributes, a corrected side table or another day to
+//! stand on are nothing special: whoever reads them goes the same way as after a scan of the files. So what is kept
+//! depends on neither model nor day.
+//!
+//! A night's records are packed ([`gather`]) into blocks of vehicles ([`block`]) of a [`run`], which never changes; a
+//! few runs are [`merge`]d as they are read, and many small ones are put together into one. [`record`] says which
+//! belong to a generation, [`night`] makes the next one, [`read`] hands out what [`crate::fleet::scan::scan`] would, and
+//! [`refill`] makes side tables' and derived channels anew.
+
+pub mod block;
+mod gather;
+mod merge;
+pub mod night;
+pub mod read;
+pub mod record;
+mod refill;
+pub mod run;
