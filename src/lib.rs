@@ -16,6 +16,15 @@
 //! vehicle between two of its boundary days (a part's start, the start of the recent window), so a clock since any
 //! boundary is a sum of slots, and additions commute: any order, any split, any device.
 //!
+//! # Night by night
+//!
+//! `--state DIR` is one folder for `score` and for `simulate`; each keeps what is its own there, may begin when the other
+//! long has, and runs beside it. Files are taken by content ([`fleet::state`]): one that has changed is refused, one that
+//! is gone is not missed. `score` keeps sums ([`score::state`]): under another model, or for an earlier day, it must begin
+//! anew. `simulate` keeps the records themselves, packed ([`fleet::kept`]), for weeks of increments would take as much
+//! room and follow from them: it may stand on any day, under any model that reads the same channels, and late records,
+//! replacements and corrected side tables are nothing special to it, nor to its monitors, which go over the stored codes.
+//!
 //! # Code map
 //!
 //! | room | what it knows |

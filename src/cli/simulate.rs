@@ -52,7 +52,7 @@ pub struct SimulateArgs {
     /// False alarms that each monitor may give in 100,000 vehicle-days [default: as the model says]
     #[arg(long, value_name = "N", conflicts_with = "no_monitors")]
     pub false_alarms_per_100k_days: Option<f64>,
-    /// Do not run the model's monitors: no alarms, and half of the reading
+    /// Do not run the model's monitors: no alarms, and half of the passes over the records
     #[arg(long)]
     pub no_monitors: bool,
     /// Keep the packed histories here and go on from them: a night reads only new files, and the result is that of a

@@ -1,6 +1,7 @@
 //! The simulation, from plan to folder: one pass over the histories for what cohorts do, one for every vehicle's
 //! future, then the tables.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -18,9 +19,10 @@ use crate::backend::survival::{PathPlan, SurvivalBackend, SurvivalRequest};
 use crate::backend::{self, BackendError, DamageBackend, DamageRequest};
 use crate::fleet::account::Skip;
 use crate::fleet::chunk::{Chunk, Order};
+use crate::fleet::dataset::Dataset;
 use crate::fleet::kept::night::Taking;
 use crate::fleet::kept::read::KeptHistories;
-use crate::fleet::scan::{ScanReport, ScanRequest, SinkError};
+use crate::fleet::scan::{ScanKind, ScanReport, ScanRequest, SinkError, kind_of};
 use crate::fleet::writer::OutputFolder;
 use crate::model::survival::{SurvivalTables, laws};
 use crate::run::{Control, Event};
@@ -72,15 +74,16 @@ pub(super) fn run(
     prepared.dataset.spill_to(plan.spill_folder.as_deref().or(folder.as_ref().map(OutputFolder::staging)));
     let setup = Setup::new(plan, &prepared)?;
     let stage = Instant::now();
-    let kept = match &plan.state {
-        Some(state) => {
-            let (channels, request) = (&setup.columns.channels[..], &request(plan, &setup, None));
-            let taking = Taking { channels, request, rebuild: plan.rebuild_state };
-            Some(pool.install(|| KeptHistories::take(state, &taking, &mut prepared.dataset, control))?)
+    let whole = ScanRequest { order: Order::WholeVehicles, ..request(plan, &setup, plan.as_of_day) };
+    let kept = match plan.state.as_deref() {
+        Some(state) => Some(pool.install(|| taken(state, plan, &setup, &mut prepared.dataset, control))?),
+        None if plan.pack && kind_of(&prepared.dataset, &whole)? == ScanKind::Spill => {
+            let taking = Taking { channels: &setup.columns.channels, request: &whole, rebuild: true };
+            Some(KeptHistories::pack(&taking, &mut prepared.dataset, control)?)
         }
         None => None,
     };
-    let state_time = stage.elapsed();
+    let pack_time = stage.elapsed();
     let prepared = prepared;
     let histories = Histories { dataset: &prepared.dataset, kept: kept.as_ref() };
     let follow = |plan: &SimulatePlan| followed(plan, &prepared, &setup, histories, control);
@@ -96,9 +99,36 @@ pub(super) fn run(
     for text in monitoring.iter().flat_map(|found| found.warnings.iter().cloned()) {
         warn(&mut warnings, control, text);
     }
-    let results = Results { monitoring, monitors_time: stage.elapsed(), state_time, ..results };
+    let results = Results { monitoring, monitors_time: stage.elapsed(), pack_time, ..results };
     control.emit(Event::Stage { name: "write", total_rows: None });
-    pool.install(|| written(plan, &prepared, &setup, kept.as_ref(), results, warnings, folder, began))
+    pool.install(|| {
+        let kept = kept.as_ref().filter(|_| plan.state.is_some());
+        written(plan, &prepared, &setup, kept, results, warnings, folder, began)
+    })
+}
+
+/// What a state in this folder has of the histories, after it took up the dataset's files.
+fn taken(
+    state: &Path,
+    plan: &SimulatePlan,
+    setup: &Setup,
+    dataset: &mut Dataset,
+    control: &Control,
+) -> Result<KeptHistories, EngineError> {
+    let (channels, request) = (&setup.columns.channels[..], &request(plan, setup, None));
+    let taking = Taking { channels, request, rebuild: plan.rebuild_state };
+    Ok(KeptHistories::take(state, &taking, dataset, control)?)
+}
+
+/// Takes up the first half of the dataset's files in the plan's state, as an earlier night would have.
+pub(super) fn take_half(plan: &SimulatePlan, control: &Control) -> Result<(), EngineError> {
+    let Some(state) = &plan.state else { return Ok(()) };
+    let mut prepared = Prepared::open(&plan.data, &plan.model, plan.threads, control)?;
+    prepared.dataset.spill_to(plan.spill_folder.as_deref());
+    let setup = Setup::new(plan, &prepared)?;
+    prepared.dataset.files.truncate(prepared.dataset.files.len() / 2);
+    let dataset = &mut prepared.dataset;
+    thread_pool(plan.threads)?.install(|| taken(state, plan, &setup, dataset, control)).map(drop)
 }
 
 /// What the first pass found.
@@ -146,7 +176,7 @@ fn followed(
     let mut as_of_day = match plan.as_of_day {
         Some(day) => day,
         None => match histories.kept {
-            Some(kept) => kept.record.latest_day().ok_or(EngineError::NoRecords)?,
+            Some(kept) => kept.latest_day().ok_or(EngineError::NoRecords)?,
             None => prepared.latest_day(control)?,
         },
     };
@@ -167,6 +197,7 @@ fn followed(
         return Err(EngineError::NoRecords);
     }
 
+    let cohorts_time = began.elapsed();
     let calendar = reader.calendar(&starts, as_of_day, MOST_SOURCE_WEEKS);
     let first = (seen.sums.iter()).filter_map(CohortSums::first_week).min().unwrap_or(MOST_SOURCE_WEEKS - 1);
     let calendar =
@@ -291,9 +322,10 @@ fn followed(
         device_reason: format!("survival: {survival_why}; week profiles: {damage_why}"),
         warnings,
         monitoring: None,
-        futures_time: began.elapsed(),
+        cohorts_time,
+        futures_time: began.elapsed().saturating_sub(cohorts_time),
         monitors_time: Duration::ZERO,
-        state_time: Duration::ZERO,
+        pack_time: Duration::ZERO,
     })
 }
 

@@ -56,7 +56,9 @@ pub struct SimulatePlan {
     pub state: Option<PathBuf>,
     /// Begin the state anew.
     pub rebuild_state: bool,
-    /// The rest bears on speed alone; `verify` varies it to show that.
+    /// The rest bears on speed alone; `verify` varies it to show that. Whether to read the files once and go over packed
+    /// records from then on, where they would have to be sorted for every pass.
+    pub pack: bool,
     pub chunk_rows: usize,
     pub batch_vehicles: usize,
     pub reversed: bool,
@@ -93,6 +95,7 @@ impl SimulatePlan {
             hash_inputs: true,
             state: None,
             rebuild_state: false,
+            pack: true,
             chunk_rows: CHUNK_ROWS,
             batch_vehicles: BATCH_VEHICLES,
             reversed: false,

@@ -47,11 +47,12 @@ pub struct Results {
     pub warnings: Vec<String>,
     /// `None`: no monitor ran.
     pub monitoring: Option<Monitoring>,
-    /// Both passes of the futures; the monitors'.
+    /// The first pass of the futures, the second, and both of the monitors.
+    pub cohorts_time: Duration,
     pub futures_time: Duration,
     pub monitors_time: Duration,
-    /// Taking up the new files of a state.
-    pub state_time: Duration,
+    /// Packing the files, or what is new of them.
+    pub pack_time: Duration,
 }
 
 /// Makes the tables on the current rayon pool and, where there is a folder, writes it.
@@ -180,7 +181,8 @@ pub fn written(
         device_reason: results.device_reason.clone(),
         threads: plan.threads,
         timings: vec![
-            StageTiming { stage: "state".to_owned(), seconds: results.state_time.as_secs_f64() },
+            StageTiming { stage: "pack".to_owned(), seconds: results.pack_time.as_secs_f64() },
+            StageTiming { stage: "cohorts".to_owned(), seconds: results.cohorts_time.as_secs_f64() },
             StageTiming { stage: "futures".to_owned(), seconds: results.futures_time.as_secs_f64() },
             StageTiming { stage: "monitors".to_owned(), seconds: results.monitors_time.as_secs_f64() },
             StageTiming { stage: "total".to_owned(), seconds },

@@ -3,10 +3,11 @@
 use std::time::Instant;
 
 use super::error::EngineError;
-use super::simulate::run;
+use super::simulate::{run, take_half};
 use super::simulate_plan::SimulatePlan;
 use super::verify::{VerifyPlan, VerifyRun};
 use crate::backend::{BackendError, Choice};
+use crate::fleet::error::FleetError;
 use crate::fleet::scan::ScanKind;
 use crate::run::{Control, Event};
 use crate::simulate::error::SimulateError;
@@ -21,19 +22,23 @@ pub type Futures = (Vec<VerifyRun>, Vec<(&'static str, String)>);
 /// Simulates by every way; the first is what the others are compared with.
 pub fn futures(plan: &VerifyPlan, control: &Control) -> Result<Futures, EngineError> {
     let mut first = SimulatePlan::new(plan.data.clone(), plan.model.clone(), std::path::PathBuf::new());
-    (first.backend, first.threads, first.fallback) = (Choice::Cpu, 1, false);
+    (first.backend, first.threads, first.fallback, first.pack) = (Choice::Cpu, 1, false, false);
     (first.paths, first.horizon_weeks, first.hash_inputs) = (PATHS, HORIZON_WEEKS, false);
     (first.memory_limit_bytes, first.as_of_day) = (plan.memory_limit_bytes, plan.as_of_day);
     first.spill_folder = plan.spill_folder.clone();
-    let all = SimulatePlan { threads: plan.threads.max(2), ..first.clone() };
+    let all = SimulatePlan { threads: plan.threads.max(2), pack: true, ..first.clone() };
+    let folder = plan.spill_folder.clone().unwrap_or_else(std::env::temp_dir);
+    let state = tempfile::tempdir_in(&folder).map_err(|source| FleetError::Spill { folder, source })?;
+    let kept = SimulatePlan { state: Some(state.path().to_path_buf()), ..all.clone() };
     let gpu = SimulatePlan { backend: Choice::Gpu, device: plan.device.clone(), ..all.clone() };
     let ways = [
         ("futures: cpu, one thread", first),
         ("futures: all threads, batches of 17", SimulatePlan { batch_vehicles: 17, ..all.clone() }),
         (
             "futures: sorted on disk, files reversed",
-            SimulatePlan { scan_kind: Some(ScanKind::Spill), reversed: true, ..all },
+            SimulatePlan { scan_kind: Some(ScanKind::Spill), reversed: true, pack: false, ..all },
         ),
+        ("futures: packed, in two nights", kept),
         ("futures: gpu", gpu),
     ];
     let required = plan.backend == Choice::Gpu || plan.device.is_some();
@@ -45,7 +50,7 @@ pub fn futures(plan: &VerifyPlan, control: &Control) -> Result<Futures, EngineEr
         }
         control.emit(Event::Stage { name, total_rows: None });
         let began = Instant::now();
-        match run(&way, None, control) {
+        match take_half(&way, control).and_then(|()| run(&way, None, control)) {
             Ok(report) => runs.push(VerifyRun {
                 name,
                 device: report.device,

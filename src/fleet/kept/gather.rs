@@ -1,18 +1,23 @@
-//! Tonight's records on their way into the state: each thread packs what it gets and writes it, sorted, as a run of its
-//! own whenever its share of the memory is full.
+//! Records on their way into packed histories: each thread packs what it gets and writes it, sorted, as a run of its own
+//! whenever its share of the memory is full. When there are [`MOST_RUNS`] of one level they are put together into one of
+//! the next, so that however much there is to read, it ends in a few.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::merge;
-use super::run::{Run, RunWriter};
+use super::merge::{self, Together};
+use super::run::{Put, Run, RunWriter};
 use crate::fleet::chunk::Chunk;
+use crate::fleet::error::FleetError;
 use crate::fleet::scan::{ChunkSink, SinkError};
 use crate::fleet::settle::key;
 use crate::fleet::state::error::StateError;
 use crate::fleet::state::ids::Ordinals;
+use crate::run::Control;
 
+/// Runs of a level that are put together.
+const MOST_RUNS: usize = 32;
 /// Bytes of a row beside its codes, and of its key while it is sorted.
 const ROW_BYTES: usize = 8 + 16;
 
@@ -25,8 +30,11 @@ pub struct Gather<'a> {
     folder: &'a Path,
     most_rows: usize,
     lanes: Vec<Mutex<Chunk>>,
-    runs: Mutex<Vec<Run>>,
+    /// By level.
+    runs: Mutex<Vec<Vec<Run>>>,
     begun: AtomicUsize,
+    memory_bytes: usize,
+    control: &'a Control<'a>,
 }
 
 impl<'a> Gather<'a> {
@@ -36,6 +44,7 @@ impl<'a> Gather<'a> {
         folder: &'a Path,
         threads: usize,
         memory_bytes: usize,
+        control: &'a Control<'a>,
     ) -> Self {
         // A row is there twice while it is sorted.
         let row_bytes = 2 * (ROW_BYTES + 2 * columns.len());
@@ -47,20 +56,22 @@ impl<'a> Gather<'a> {
             lanes: (0..threads.max(1)).map(|_| Mutex::new(Chunk::with_columns(columns.len()))).collect(),
             runs: Mutex::default(),
             begun: AtomicUsize::new(0),
+            memory_bytes: memory_bytes / threads.max(1),
+            control,
         }
     }
 
     /// The runs of all rows, earliest first.
-    pub fn finish(self) -> Result<Vec<Run>, StateError> {
+    pub fn finish(self) -> Result<Vec<Run>, FleetError> {
         for lane in &self.lanes {
             self.flush(&mut lane.lock().unwrap_or_else(PoisonError::into_inner))?;
         }
-        let mut runs = self.runs.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut runs = self.runs.into_inner().unwrap_or_else(PoisonError::into_inner).concat();
         runs.sort_by_key(|run| (run.from_tick, run.to_tick));
         Ok(runs)
     }
 
-    fn flush(&self, rows: &mut Chunk) -> Result<(), StateError> {
+    fn flush(&self, rows: &mut Chunk) -> Result<(), FleetError> {
         if rows.is_empty() {
             return Ok(());
         }
@@ -72,17 +83,44 @@ impl<'a> Gather<'a> {
         let mut sorted = Chunk::with_columns(rows.codes.len());
         merge::take(rows, &order, &mut sorted);
         rows.clear();
+        let run = self.begin(|folder, put| {
+            let mut writer = RunWriter::new(put);
+            merge::write(&sorted, &mut writer)?;
+            Ok(writer.finish(folder)?)
+        })?;
+        // Whoever fills a level puts it together; the others wait when they are full themselves.
+        let mut levels = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut level, mut run) = (0, Some(run));
+        while let Some(added) = run.take() {
+            if level == levels.len() {
+                levels.push(Vec::new());
+            }
+            levels[level].push(added);
+            if levels[level].len() == MOST_RUNS {
+                let mut full = std::mem::take(&mut levels[level]);
+                full.sort_by_key(|run| (run.from_tick, run.to_tick));
+                let (columns, memory_bytes) = (self.columns.len(), self.memory_bytes);
+                let together = Together { columns, threads: 1, memory_bytes, control: self.control };
+                run = Some(self.begin(|folder, put| together.put(&full, folder, put))?);
+                for old in full {
+                    std::fs::remove_dir_all(old.folder())
+                        .map_err(|error| StateError::io(old.folder(), "remove", error))?;
+                }
+            }
+            level += 1;
+        }
+        Ok(())
+    }
+
+    /// Makes a run in a folder of its own.
+    fn begin(&self, make: impl FnOnce(PathBuf, &Put) -> Result<Run, FleetError>) -> Result<Run, FleetError> {
         let folder = self.folder.join(self.begun.fetch_add(1, Ordering::Relaxed).to_string());
         std::fs::create_dir(&folder).map_err(|error| StateError::io(&folder, "make folder", error))?;
         let put = |name: &str, bytes: &[u8]| {
             let path = folder.join(name);
             std::fs::write(&path, bytes).map_err(|error| StateError::io(&path, "write", error))
         };
-        let mut writer = RunWriter::new(&put);
-        merge::write(&sorted, &mut writer)?;
-        let run = writer.finish(folder.clone())?;
-        self.runs.lock().unwrap_or_else(PoisonError::into_inner).push(run);
-        Ok(())
+        make(folder.clone(), &put)
     }
 }
 

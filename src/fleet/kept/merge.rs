@@ -7,22 +7,23 @@
 //! When [`RUNS_OF_LEVEL`] runs of one level stand beside each other they are put together into one of the next level. A
 //! row is therefore written once for each level, and a reader meets a handful of runs of each.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::PathBuf;
-
-use rayon::prelude::*;
+use std::sync::Mutex;
 
 use super::block::{BLOCK_VEHICLES, encode};
 use super::run::{Run, RunRecord, RunWriter};
 use crate::fleet::chunk::Chunk;
 use crate::fleet::error::FleetError;
-use crate::fleet::state::error::{StateError, StockError};
+use crate::fleet::pool::{self, Halt, Stop, lock};
+use crate::fleet::rows_file::row_bytes;
+use crate::fleet::state::error::StateError;
 use crate::run::Control;
 
 /// Runs of a level that are put together.
 pub const RUNS_OF_LEVEL: usize = 8;
-/// Blocks that are put together at a time.
+/// Blocks that are put together at a time, where they fit.
 const BLOCKS_AT_ONCE: usize = 64;
 
 /// Space that reading a block uses again and again.
@@ -51,10 +52,15 @@ pub fn joined(runs: &[RunRecord], level: u32) -> (BTreeSet<usize>, u32) {
     }
 }
 
-/// All blocks of some runs.
-pub fn blocks(runs: &[Run]) -> Vec<u32> {
-    let blocks: BTreeSet<u32> = runs.iter().flat_map(|run| run.entries.iter().map(|entry| entry.block)).collect();
-    blocks.into_iter().collect()
+/// All blocks of some runs, and how many of them fit into memory at once, rows with this many columns.
+pub fn blocks(runs: &[Run], columns: usize, memory_bytes: usize) -> (Vec<u32>, usize) {
+    let mut rows: BTreeMap<u32, usize> = BTreeMap::new();
+    for entry in runs.iter().flat_map(|run| &run.entries) {
+        *rows.entry(entry.block).or_default() += entry.rows as usize;
+    }
+    // As read, in order, and on their way on.
+    let largest_bytes = 3 * rows.values().max().map_or(1, |rows| rows * (row_bytes(columns) + 4));
+    (rows.into_keys().collect(), (memory_bytes / largest_bytes).max(1))
 }
 
 /// Replaces `rows` with a block's rows in order, each once; ordinals stand for vehicles.
@@ -144,30 +150,48 @@ fn ticks(rows: &Chunk, range: Range<usize>) -> (i32, i32) {
     ticks.fold((i32::MAX, i32::MIN), |(least, largest), &tick| (least.min(tick), largest.max(tick)))
 }
 
-/// Puts runs of this many columns together. Runs on the current rayon pool.
-pub fn put_together(
-    runs: &[Run],
-    columns: usize,
-    folder: PathBuf,
-    put: &dyn Fn(&str, &[u8]) -> Result<(), StateError>,
-    control: &Control,
-) -> Result<Run, StockError> {
-    let columns: Vec<usize> = (0..columns).collect();
-    let mut writer = RunWriter::new(put);
-    for some in blocks(runs).chunks(BLOCKS_AT_ONCE) {
-        control.check().map_err(FleetError::Interrupted)?;
-        let encode_block = |&block: &u32| -> Result<_, StateError> {
-            let (mut whole, mut bytes) = (Chunk::default(), Vec::new());
-            rows(runs, block, &columns, &mut Scratch::default(), &mut whole)?;
-            encode(&whole, &mut bytes);
-            Ok((block, whole.len(), ticks(&whole, 0..whole.len()), bytes))
-        };
-        let encoded: Vec<_> = some.par_iter().map(encode_block).collect::<Result<_, _>>()?;
-        for (block, rows, ticks, bytes) in encoded {
-            writer.add(block, rows, ticks, &bytes)?;
+/// How runs are put together.
+#[derive(Clone, Copy)]
+pub struct Together<'a> {
+    /// Columns of the runs.
+    pub columns: usize,
+    pub threads: usize,
+    pub memory_bytes: usize,
+    pub control: &'a Control<'a>,
+}
+
+impl Together<'_> {
+    /// Puts runs together into one in `folder`; `put` writes its pieces.
+    pub fn put(self, runs: &[Run], folder: PathBuf, put: &super::run::Put) -> Result<Run, FleetError> {
+        let (blocks, at_once) = blocks(runs, self.columns, self.memory_bytes);
+        let columns: Vec<usize> = (0..self.columns).collect();
+        let mut writer = RunWriter::new(put);
+        for some in blocks.chunks(at_once.min(BLOCKS_AT_ONCE)) {
+            self.control.check().map_err(FleetError::Interrupted)?;
+            let encoded = Mutex::new(vec![Encoded::default(); some.len()]);
+            let workers = (0..self.threads.clamp(1, some.len())).map(|_| (Scratch::default(), Chunk::default()));
+            let work = |(scratch, whole): &mut (Scratch, Chunk), at: usize| -> Result<(), Stop> {
+                rows(runs, some[at], &columns, scratch, whole).map_err(FleetError::from)?;
+                let mut bytes = Vec::new();
+                encode(whole, &mut bytes);
+                lock(&encoded)[at] = Encoded { rows: whole.len(), ticks: ticks(whole, 0..whole.len()), bytes };
+                Ok(())
+            };
+            pool::run(workers.collect(), some.len(), &Halt::default(), work).map_err(Stop::into_error)?;
+            for (&block, encoded) in some.iter().zip(lock(&encoded).iter()) {
+                writer.add(block, encoded.rows, encoded.ticks, &encoded.bytes)?;
+            }
         }
+        Ok(writer.finish(folder)?)
     }
-    Ok(writer.finish(folder)?)
+}
+
+/// A block in bytes.
+#[derive(Clone, Default)]
+struct Encoded {
+    rows: usize,
+    ticks: (i32, i32),
+    bytes: Vec<u8>,
 }
 
 #[cfg(test)]
@@ -230,7 +254,8 @@ mod tests {
             std::fs::write(own.join(name), bytes).unwrap();
             Ok(())
         };
-        let whole = put_together(&runs, 1, own.clone(), &put, &Control::silent()).unwrap();
+        let together = Together { columns: 1, threads: 2, memory_bytes: 1 << 20, control: &Control::silent() };
+        let whole = together.put(&runs, own.clone(), &put).unwrap();
         assert_eq!((whole.rows(), whole.from_tick, whole.to_tick), (7, 1, 7));
         let whole = [whole];
         assert_eq!(read(&whole), expected);

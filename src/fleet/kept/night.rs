@@ -3,18 +3,19 @@
 //! Nothing of it depends on what is made of the records afterwards, so the pointer does not wait for it: a run that is
 //! killed later finds its reading done, and other questions of the same night read no file at all.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Int64Array, LargeStringArray};
 
 use super::gather::Gather;
-use super::merge;
-use super::read::KeptHistories;
+use super::merge::{self, Together};
+use super::read::{Held, KeptHistories};
 use super::record::KeptRecord;
 use super::refill::from_columns;
 use super::run::{self, Run, RunRecord};
+use crate::fleet::chunk::Order;
 use crate::fleet::dataset::Dataset;
 use crate::fleet::error::FleetError;
 use crate::fleet::ids::IdKind;
@@ -38,7 +39,7 @@ const NONE: u32 = u32::MAX;
 pub struct Taking<'a> {
     /// Channels that will be asked for, in the order by which repeated records are settled.
     pub channels: &'a [usize],
-    /// As for a scan; channels, order, day and files are the night's own.
+    /// As for a scan; channels and order are the night's own, and for a state day and files too.
     pub request: &'a ScanRequest,
     /// Begin anew from the files that are there, whatever the folder holds.
     pub rebuild: bool,
@@ -63,63 +64,41 @@ impl KeptHistories {
         };
         folder.discard_unfinished();
         let begun = before.is_none();
-        let text_ids = dataset.ids.kind() == IdKind::Text;
-        let names = |channels: &[usize]| -> Vec<String> {
-            channels.iter().map(|&channel| dataset.dictionary.channels[channel].channel.name.clone()).collect()
-        };
-        let asked = names(taking.channels);
         let before = match before {
-            Some(record) => refuse_other(record, dataset, &asked)?,
-            None => KeptRecord::nothing(dataset.dictionary.blake3.clone(), dataset.axis, asked, text_ids),
+            Some(record) => refuse_other(record, dataset, taking)?,
+            None => taking.nothing(dataset),
         };
-        let channels: Vec<usize> =
-            before.channels.iter().filter_map(|name| dataset.dictionary.channel_index(name)).collect();
-        let columns = from_columns(&dataset.dictionary, &channels);
-        let present: Vec<_> = dataset.files.iter().map(|file| file.path.clone()).collect();
         let base = dataset.dictionary.histories.files.base.clone();
+        let present: Vec<_> = dataset.files.iter().map(|file| file.path.clone()).collect();
         let stock = Stock::take(&before.consumed, &present, &base, control)?;
         let mut index = indices(&folder, &before, dataset)?;
-        let mut runs = open(&folder, &before.runs)?;
-        let files: BTreeMap<_, _> = stock.new.iter().map(|path| (path.clone(), None)).collect();
-        let nothing_new = files.is_empty() && stock.consumed == before.consumed && !begun;
-        let mut request = ScanRequest {
-            channels: channels.clone(),
+        let mut runs = before.runs.iter().map(|run| Run::open(folder.path(), run)).collect::<Result<Vec<_>, _>>()?;
+        let read = Read::new(&before.channels, &index, dataset)?;
+        let request = ScanRequest {
             as_of_day: None,
+            files: Some(stock.new.iter().map(|path| (path.clone(), None)).collect()),
             hash_inputs: true,
-            shard: None,
-            files: Some(files),
             ..taking.request.clone()
         };
-        request.channels.extend(columns.iter().filter(|column| !channels.contains(column)));
-        let places: Vec<usize> =
-            columns.iter().filter_map(|column| request.channels.iter().position(|asked| asked == column)).collect();
-        let ordinals = ordinals(&index, dataset.kept_ids);
-        let temporary = tempfile::tempdir_in(&dataset.spill_folder)
-            .map_err(|source| FleetError::Spill { folder: dataset.spill_folder.clone(), source })?;
-        let memory_bytes = request.memory_limit_bytes / 4;
-        let gather = Gather::new(&ordinals, &places, temporary.path(), request.threads, memory_bytes);
-        let report = scan(dataset, &request, control, &gather)?;
-        let mut tonight = gather.finish()?;
-        dataset.kept_ids = dataset.ids.len();
-        let rows_gone = stock.gone.iter().filter_map(|path| stock.consumed.iter().find(|file| file.path == *path));
-        let rows_gone = rows_gone.map(|file| file.rows).sum();
+        let (mut tonight, report) = read.files(&request, dataset, control)?;
+        read.name_vehicles(dataset, &mut index);
+        let gone = stock.consumed.iter().filter(|file| stock.gone.contains(&file.path));
+        let rows_gone = gone.map(|file| file.rows).sum();
+        let is_as_it_was = stock.new.is_empty() && stock.consumed == before.consumed && !begun;
         let mut record = before;
-        if !nothing_new {
-            let vehicles = dataset.ids.len();
-            index.resize(ordinals.next as usize + vehicles - ordinals.of_index.len(), NONE);
-            (0..vehicles as u32).for_each(|vehicle| index[ordinals.of(vehicle) as usize] = vehicle);
+        if !is_as_it_was {
             let rows: u64 = tonight.iter().map(Run::rows).sum();
             let generation = folder.next();
             if rows > 0 {
-                let (joined, level) = merge::joined(&record.runs, merge::level_of(rows, vehicles));
+                let (joined, level) = merge::joined(&record.runs, merge::level_of(rows, index.len()));
                 tonight.extend(joined.iter().map(|&run| runs[run].clone()));
-                let path = log_name(generation);
-                let output = OutputFolder::create(&folder.path().join(&path)).map_err(StateError::from)?;
-                let put = |name: &str, bytes: &[u8]| Ok(output.write_file(name, bytes)?);
                 tonight.sort_by_key(|run| (run.from_tick, run.to_tick));
-                let whole = merge::put_together(&tonight, columns.len(), folder.path().join(&path), &put, control)?;
-                let added = run::place(&whole, output, path, level)?;
-                keep(&mut record.runs, &mut runs, &joined, (added, whole));
+                let path = log_name(generation);
+                let target = folder.path().join(&path);
+                let output = OutputFolder::create(&target).map_err(StateError::from)?;
+                let put = |name: &str, bytes: &[u8]| Ok(output.write_file(name, bytes)?);
+                let whole = together(&read, &request, control).put(&tonight, target, &put)?;
+                keep(&mut record.runs, &mut runs, &joined, (run::place(&whole, output, path, level)?, whole));
             }
             let account = ManifestAccount::from(&report.account);
             record = KeptRecord {
@@ -132,12 +111,101 @@ impl KeptHistories {
             stage(&folder, &record, &index, &report)?;
             folder.commit()?;
         }
-        Ok(Self { record, runs, channels, columns, index, tonight: report, rows_gone, begun, _folder: folder })
+        let Read { channels, columns, .. } = read;
+        let held = Held::State { _folder: folder };
+        Ok(Self { record, runs, channels, columns, index, tonight: report, rows_gone, begun, _held: held })
+    }
+
+    /// Packs the files up to the request's day for this run alone: they are read once, and nothing is left.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is wrong with the histories; interruption.
+    pub fn pack(taking: &Taking, dataset: &mut Dataset, control: &Control) -> Result<Self, FleetError> {
+        dataset.ids.truncate(dataset.kept_ids);
+        let record = taking.nothing(dataset);
+        let mut index = Vec::new();
+        let read = Read::new(&record.channels, &index, dataset)?;
+        let (runs, tonight) = read.files(taking.request, dataset, control)?;
+        read.name_vehicles(dataset, &mut index);
+        let Read { channels, columns, temporary, .. } = read;
+        let held = Held::Temporary { _folder: temporary };
+        Ok(Self { record, runs, channels, columns, index, tonight, rows_gone: 0, begun: true, _held: held })
     }
 }
 
+impl Taking<'_> {
+    /// What stands before the first night.
+    fn nothing(&self, dataset: &Dataset) -> KeptRecord {
+        let channels = self.names(dataset);
+        let is_text = dataset.ids.kind() == IdKind::Text;
+        KeptRecord::nothing(dataset.dictionary.blake3.clone(), dataset.axis, channels, is_text)
+    }
+
+    fn names(&self, dataset: &Dataset) -> Vec<String> {
+        let name = |&channel: &usize| dataset.dictionary.channels[channel].channel.name.clone();
+        self.channels.iter().map(name).collect()
+    }
+}
+
+/// How tonight's files are read.
+struct Read {
+    channels: Vec<usize>,
+    columns: Vec<usize>,
+    ordinals: Ordinals,
+    /// Where runs lie until they are put together.
+    temporary: tempfile::TempDir,
+}
+
+impl Read {
+    fn new(channels: &[String], index: &[u32], dataset: &Dataset) -> Result<Self, FleetError> {
+        let dictionary = &dataset.dictionary;
+        let channels: Vec<usize> = channels.iter().filter_map(|name| dictionary.channel_index(name)).collect();
+        let folder = &dataset.spill_folder;
+        Ok(Self {
+            columns: from_columns(dictionary, &channels),
+            channels,
+            ordinals: ordinals(index, dataset.kept_ids),
+            temporary: tempfile::tempdir_in(folder)
+                .map_err(|source| FleetError::Spill { folder: folder.clone(), source })?,
+        })
+    }
+
+    /// Reads files into runs, earliest first.
+    fn files(
+        &self,
+        request: &ScanRequest,
+        dataset: &Dataset,
+        control: &Control,
+    ) -> Result<(Vec<Run>, ScanReport), FleetError> {
+        // Repeated rows are settled by the channels; columns that only others are derived from come after them.
+        let more = self.columns.iter().filter(|column| !self.channels.contains(column));
+        let channels: Vec<usize> = self.channels.iter().chain(more).copied().collect();
+        let place = |column: &usize| channels.iter().position(|asked| asked == column);
+        let places: Vec<usize> = self.columns.iter().filter_map(place).collect();
+        let request = ScanRequest { channels, order: Order::Any, shard: None, ..request.clone() };
+        let (threads, memory_bytes) = (request.threads, request.memory_limit_bytes / 4);
+        let gather = Gather::new(&self.ordinals, &places, self.temporary.path(), threads, memory_bytes, control);
+        let report = scan(dataset, &request, control, &gather)?;
+        Ok((gather.finish()?, report))
+    }
+
+    /// Completes the index of each ordinal by the vehicles that the files brought, and lets the dataset keep them.
+    fn name_vehicles(&self, dataset: &mut Dataset, index: &mut Vec<u32>) {
+        let vehicles = dataset.ids.len();
+        dataset.kept_ids = vehicles;
+        index.resize(self.ordinals.next as usize + vehicles - self.ordinals.of_index.len(), NONE);
+        (0..vehicles as u32).for_each(|vehicle| index[self.ordinals.of(vehicle) as usize] = vehicle);
+    }
+}
+
+fn together<'a>(read: &Read, request: &ScanRequest, control: &'a Control<'a>) -> Together<'a> {
+    let (columns, memory_bytes) = (read.columns.len(), request.memory_limit_bytes / 4);
+    Together { columns, threads: request.threads, memory_bytes, control }
+}
+
 /// The same dictionary and kind of time as ever, and no channel beyond those that the state has.
-fn refuse_other(record: KeptRecord, dataset: &Dataset, asked: &[String]) -> Result<KeptRecord, StateError> {
+fn refuse_other(record: KeptRecord, dataset: &Dataset, taking: &Taking) -> Result<KeptRecord, StateError> {
     let differ = |what, stored: String, now: String| Err(StateError::OtherInput { what, stored, now });
     if record.dictionary_blake3 != dataset.dictionary.blake3 {
         return differ("dataset.toml", record.dictionary_blake3, dataset.dictionary.blake3.clone());
@@ -145,7 +213,8 @@ fn refuse_other(record: KeptRecord, dataset: &Dataset, asked: &[String]) -> Resu
     if record.axis != dataset.axis {
         return differ("kind of time", format!("{:?}", record.axis), format!("{:?}", dataset.axis));
     }
-    if !record.channels.starts_with(asked) {
+    let asked = taking.names(dataset);
+    if !record.channels.starts_with(&asked) {
         return differ("set of channels", record.channels.join(", "), asked.join(", "));
     }
     Ok(record)
@@ -177,10 +246,6 @@ fn ordinals(index: &[u32], vehicles: usize) -> Ordinals {
         (*ordinal, next) = (next, next + 1);
     }
     Ordinals { of_index, next }
-}
-
-fn open(folder: &StateFolder<KeptRecord>, runs: &[RunRecord]) -> Result<Vec<Run>, StateError> {
-    runs.iter().map(|run| Run::open(folder.path(), run)).collect()
 }
 
 /// Replaces the runs that were put together by what came of them.

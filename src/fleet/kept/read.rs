@@ -36,8 +36,14 @@ pub struct KeptHistories {
     pub(super) rows_gone: u64,
     /// Whether the state was begun tonight.
     pub begun: bool,
-    /// Held, so that nobody removes what is still read.
-    pub(super) _folder: StateFolder<KeptRecord>,
+    pub(super) _held: Held,
+}
+
+/// What is held, so that nobody removes what is still read.
+#[derive(Debug)]
+pub(super) enum Held {
+    State { _folder: StateFolder<KeptRecord> },
+    Temporary { _folder: tempfile::TempDir },
 }
 
 /// What a thread has for itself.
@@ -68,6 +74,11 @@ impl KeptHistories {
     /// Rows of all files that the records came from, by their metadata.
     pub fn history_rows(&self, dataset: &Dataset) -> u64 {
         dataset.history_rows() + self.rows_gone
+    }
+
+    /// The day of the latest record.
+    pub fn latest_day(&self) -> Option<i32> {
+        self.runs.iter().map(|run| self.record.axis.day(run.to_tick)).max()
     }
 
     /// Hands the records up to the request's day to `sink`, of the request's channels, all of which the state has.
@@ -101,11 +112,11 @@ impl KeptHistories {
             ids: &self.tonight.ids,
         };
         control.emit(Event::Stage { name: "read", total_rows: Some(self.runs.iter().map(Run::rows).sum()) });
-        let mut blocks = merge::blocks(&self.runs);
+        let (mut blocks, at_once) = merge::blocks(&self.runs, self.columns.len(), request.memory_limit_bytes);
         if request.reversed {
             blocks.reverse();
         }
-        let workers = (0..request.threads.max(1)).map(|lane| Worker { lane, ..Worker::default() }).collect();
+        let workers = (0..request.threads.clamp(1, at_once)).map(|lane| Worker { lane, ..Worker::default() }).collect();
         let read = run(workers, blocks.len(), &Halt::default(), |worker: &mut Worker, at| {
             control.check()?;
             reading.hand_out(blocks[at], worker, sink)?;
@@ -122,8 +133,7 @@ impl Reading<'_> {
         let Worker { lane, scratch, block: rows, out } = worker;
         let kept = self.kept;
         let read = |columns: &[usize], scratch: &mut Scratch, rows: &mut Chunk| -> Result<(), FleetError> {
-            merge::rows(&kept.runs, block, columns, scratch, rows)
-                .map_err(|error| FleetError::Sink(Box::new(error)))?;
+            merge::rows(&kept.runs, block, columns, scratch, rows)?;
             rows.vehicle.iter_mut().for_each(|ordinal| *ordinal = kept.index[*ordinal as usize]);
             Ok(())
         };

@@ -50,11 +50,6 @@ impl KeptRecord {
             account: ManifestAccount::default(),
         }
     }
-
-    /// The day of the latest record.
-    pub fn latest_day(&self) -> Option<i32> {
-        self.runs.iter().map(|run| self.axis.day(run.to_tick)).max()
-    }
 }
 
 impl Generation for KeptRecord {

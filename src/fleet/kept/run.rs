@@ -55,9 +55,12 @@ pub struct Run {
     pub to_tick: i32,
 }
 
+/// Writes a piece under a name.
+pub type Put<'a> = dyn Fn(&str, &[u8]) -> Result<(), StateError> + 'a;
+
 /// A run in the making: blocks come in rising order.
 pub struct RunWriter<'a> {
-    put: &'a dyn Fn(&str, &[u8]) -> Result<(), StateError>,
+    put: &'a Put<'a>,
     piece: Vec<u8>,
     pieces: u32,
     entries: Vec<Entry>,
@@ -73,6 +76,11 @@ impl Run {
             return Err(StateError::damaged(&folder, "its blocks do not hold the rows that the state knows of"));
         }
         Ok(Self { folder, entries, from_tick: record.from_tick, to_tick: record.to_tick })
+    }
+
+    /// Where it lies.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     pub fn rows(&self) -> u64 {
@@ -96,8 +104,7 @@ impl Run {
 }
 
 impl<'a> RunWriter<'a> {
-    /// `put` writes a piece under a name.
-    pub fn new(put: &'a dyn Fn(&str, &[u8]) -> Result<(), StateError>) -> Self {
+    pub fn new(put: &'a Put<'a>) -> Self {
         Self { put, piece: Vec::new(), pieces: 0, entries: Vec::new(), ticks: (i32::MAX, i32::MIN) }
     }
 

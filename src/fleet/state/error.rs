@@ -61,6 +61,13 @@ pub enum StockError {
     Fleet(#[from] FleetError),
 }
 
+impl From<StateError> for FleetError {
+    /// As from a consumer of a scan, which reading and writing packed records is.
+    fn from(error: StateError) -> Self {
+        Self::Sink(Box::new(error))
+    }
+}
+
 /// The first few of many names.
 fn names(names: &[String], all: usize) -> String {
     const SHOWN: usize = 5;

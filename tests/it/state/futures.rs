@@ -68,7 +68,8 @@ fn plan(world: &World, as_of_day: Option<i32>) -> SimulatePlan {
     let mut plan = SimulatePlan::new(world.folder.path().into(), world.path("model.toml").to_string_lossy(), out);
     (plan.backend, plan.threads, plan.paths, plan.horizon_weeks) = (Choice::Cpu, 2, 4, 14);
     (plan.groups, plan.zones) = (Some(vec!["zone".into()]), Some("zone".into()));
-    plan.as_of_day = as_of_day;
+    // The way without packed records, to compare with.
+    (plan.as_of_day, plan.pack) = (as_of_day, false);
     plan
 }
 
@@ -253,7 +254,7 @@ fn many_vehicles_and_little_memory() {
     };
     world.write_history("many", &(FIRST_DAY + 100..FIRST_DAY + 180).flat_map(day).collect::<Vec<_>>());
     let mut small = plan(&world, None);
-    small.memory_limit_bytes = 4 << 20;
+    small.memory_limit_bytes = 1 << 20;
     small.groups = Some(Vec::new());
     compare_plans(&world, &small, "little memory");
     world.write_history("more", &(FIRST_DAY + 175..FIRST_DAY + 183).flat_map(day).collect::<Vec<_>>());
