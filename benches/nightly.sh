@@ -6,7 +6,7 @@
 #
 # Makes a fleet with a file a day, takes its last day away, forms the state from the others, brings the day back, and
 # then scores (or simulates) once with the state and once whole. FOLDER needs about 20 bytes for each vehicle and day,
-# the state of `score` about 30 for each vehicle and day of the last 120, that of `simulate` about 15 for each vehicle
+# the state of `score` about 30 for each vehicle and day of the last 120, that of `simulate` about 17 for each vehicle
 # and day. The two content hashes must agree.
 set -euo pipefail
 

@@ -1,5 +1,5 @@
 //! Records on their way into packed histories: each thread packs what it gets and writes it, sorted, as a run of its own
-//! whenever its share of the memory is full. When there are [`MOST_RUNS`] of one level they are put together into one of
+//! whenever its share of the memory is full. When there are `MOST_RUNS` of one level they are put together into one of
 //! the next, so that however much there is to read, it ends in a few.
 
 use std::path::{Path, PathBuf};
