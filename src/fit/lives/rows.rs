@@ -21,6 +21,7 @@ pub const UNNAMED_MODE: &str = "(unnamed)";
 pub enum SetAside {
     NoTime,
     TimeNotANumber,
+    TimeIsADate,
     NegativeTime,
     FailedAtZero,
     NotWatched,
@@ -41,6 +42,7 @@ impl SetAside {
         match self {
             Self::NoTime => "no time",
             Self::TimeNotANumber => "time is not a number",
+            Self::TimeIsADate => "time is a date, not an age: take the days since the sale",
             Self::NegativeTime => "time below zero",
             Self::FailedAtZero => "failed at age zero, to which these laws give no chance",
             Self::NotWatched => "censored at or before its entry: watched for no time",
@@ -239,6 +241,7 @@ impl RowReader<'_> {
         match cells.map(|cells| &cells[at]) {
             None | Some(Cell::Empty) => Ok(None),
             Some(Cell::Text(text)) if is_absent(text) => Ok(None),
+            Some(Cell::Text(text)) if wrong == SetAside::TimeNotANumber && is_date(text) => Err(SetAside::TimeIsADate),
             Some(cell) => self.source.number(cell).map(Some).ok_or(wrong),
         }
     }
@@ -247,6 +250,15 @@ impl RowReader<'_> {
 /// How exports write "no value".
 fn is_absent(text: &str) -> bool {
     ["na", "n/a", "nan", "null", "none", "inf", "infinity", "-", "∞"].contains(&text.to_lowercase().as_str())
+}
+
+/// Whether a text begins as a date does: `2024-01-31`, `2024/1/31`, `2024年1月`.
+fn is_date(text: &str) -> bool {
+    let mut parts = text.splitn(3, ['-', '/', '.', '年']);
+    let number = |part: Option<&str>| part.and_then(|part| part.parse::<u32>().ok());
+    let year = number(parts.next()).is_some_and(|year| (1900..2200).contains(&year));
+    let month = parts.next().and_then(|month| month.trim_end_matches('月').parse::<u32>().ok());
+    year && month.is_some_and(|month| (1..=12).contains(&month)) && (text.contains('年') || parts.next().is_some())
 }
 
 /// Names as numbers, in order of appearance until sorted.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use fleetwear::fit::lives::law::Law;
+use fleetwear::fit::lives::plan::Layout;
 use fleetwear::fit::lives::report::LivesReport;
 
 use super::workbook::workbook;
@@ -224,6 +225,62 @@ fn groups_and_modes_are_fitted_apart() {
     assert!(close(between.likelihood_ratio, want, 1e-9) && between.degrees == 1, "{between:?} {want}");
     assert!(close(between.p, libm::erfc((0.5 * want).sqrt()), 1e-12), "{between:?}");
     assert_eq!(report.between_groups.iter().map(|test| test.degrees).collect::<Vec<_>>(), [2, 2, 1]);
+}
+
+#[test]
+fn numbers_are_read_as_people_write_them_and_dates_are_told_apart() {
+    let table = "time,event\n\"12,500\",1\n\"1,234.5\",1\n1e3,1\n\"12,50\",1\n2024-01-31,1\n2024年1月,1\n2024.5,0\n";
+    let report = fitted(table.as_bytes(), "table.csv", |_| {}).unwrap();
+    let got: Vec<(&str, u64, u64)> = report.set_aside.iter().map(|one| (one.reason, one.rows, one.first)).collect();
+    let date = "time is a date, not an age: take the days since the sale";
+    assert_eq!(got, [("time is not a number", 1, 5), (date, 2, 6)]);
+    let ages: Vec<f64> = report.groups[0].curve.steps.iter().map(|step| step.age).collect();
+    assert_eq!(ages, [1000.0, 1234.5, 12500.0]);
+}
+
+/// Tables damaged anywhere, in any form, end in a report or in an error, and in no panic.
+#[test]
+fn damaged_tables_never_panic() {
+    let header = std::iter::once(vec!["里程(km)", "状态", "数量"]);
+    let cells: Vec<Vec<&str>> = header.chain(ROWS.iter().map(|row| vec![row.0, row.1, row.2])).collect();
+    let rows: Vec<&[&str]> = cells.iter().map(Vec::as_slice).collect();
+    let forms =
+        [("a.csv", text(",", ".").into_bytes()), ("a.xlsx", workbook(&[("s", &rows)])), ("a.parquet", parquet())];
+    let mut state = 12345_u64;
+    let mut draw = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    let (mut reports, mut errors) = (0, 0);
+    for (name, sound) in &forms {
+        for _ in 0..150 {
+            let mut bytes = sound.clone();
+            for _ in 0..=draw(3) {
+                let at = draw(bytes.len());
+                match draw(4) {
+                    0 => bytes[at] ^= 1 << draw(8),
+                    1 => bytes[at] = draw(256) as u8,
+                    2 => bytes.truncate(at.max(1)),
+                    _ => bytes.insert(at, b",;\t\n\"9-.e\0"[draw(10)]),
+                }
+            }
+            let layouts = [Layout::Lives, Layout::Lives, Layout::Lives, Layout::Recurrent, Layout::Nevada];
+            let layout = layouts[draw(5)];
+            match fitted(&bytes, name, |plan| (plan.layout, plan.unit) = (layout, Some("状态".to_owned()))) {
+                Ok(report) => {
+                    let set_aside: u64 = report.set_aside.iter().map(|one| one.rows).sum();
+                    assert_eq!(report.rows_in, report.rows_used + set_aside);
+                    reports += 1;
+                }
+                Err(error) => {
+                    assert!(!error.to_string().is_empty());
+                    errors += 1;
+                }
+            }
+        }
+    }
+    println!("{reports} damaged tables were read, {errors} refused");
+    assert!(reports > 20 && errors > 200, "{reports} {errors}");
 }
 
 /// Every published table is read as it is; those of no lives say what they lack.

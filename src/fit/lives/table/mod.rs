@@ -140,13 +140,15 @@ impl Source {
             Cell::Number(number) => Some(*number),
             Cell::Empty => None,
             Cell::Text(text) => {
-                let plain = text.parse::<f64>().ok();
-                // "12,5" of a European export; "1,234.5" stays text.
-                let number = match plain {
-                    None if self.decimal_comma && text.matches(',').count() == 1 && !text.contains('.') => {
+                let number = match text.parse::<f64>() {
+                    Ok(number) => Some(number),
+                    // "12,5" of a European export.
+                    Err(_) if self.decimal_comma && text.matches(',').count() == 1 && !text.contains('.') => {
                         text.replace(',', ".").parse::<f64>().ok()
                     }
-                    plain => plain,
+                    // "12,500" in quotes.
+                    Err(_) if !self.decimal_comma && has_thousands(text) => text.replace(',', "").parse::<f64>().ok(),
+                    Err(_) => None,
                 };
                 number.filter(|number| number.is_finite())
             }
@@ -173,4 +175,16 @@ impl Source {
         let more = self.columns.len().saturating_sub(shown.len());
         if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") }
     }
+}
+
+/// Whether commas stand where thousands end, and nowhere else: "1,234,567.5".
+fn has_thousands(text: &str) -> bool {
+    let whole = text.split_once('.').map_or(text, |(whole, _)| whole);
+    let mut parts = whole.split(',');
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    let first = parts.next().unwrap_or_default();
+    (1..=3).contains(&first.len())
+        && digits(first)
+        && whole.contains(',')
+        && parts.all(|part| part.len() == 3 && digits(part))
 }
