@@ -1,6 +1,6 @@
 //! A probability plot: the share failed against age, on the paper of the fitted law, where that law is a straight line.
 //! Dots stand at the middle of each step of the product-limit curve; the band holds the law's pointwise
-//! likelihood-ratio intervals.
+//! likelihood-ratio intervals (Wald's for a law of a share, which is no straight line).
 
 use super::estimate::Fitted;
 use super::law::Law;
@@ -79,8 +79,9 @@ fn caption(group: &GroupReport, fitted: &Fitted, confidence: f64) -> String {
             None => format!("{} not determined", parameter.name),
         })
         .collect();
+    let kind = if fitted.share.is_some() { "Wald" } else { "likelihood-ratio" };
     format!(
-        "{}: {} · {} of {} failed · {} % pointwise likelihood-ratio band",
+        "{}: {} · {} of {} failed · {} % pointwise {kind} band",
         fitted.law.name(),
         values.join(", "),
         group.failures,
@@ -118,7 +119,8 @@ fn band(svg: &mut Svg, paper: &Paper, fitted: &Fitted) {
             .filter_map(|(age, share)| Some((paper.x(*age), paper.y(end(share)?.clamp(1e-12, 1.0 - 1e-12)))))
             .collect()
     };
-    let (lower, upper) = (along(&|share| share.lower), along(&|share| share.upper));
+    let lower = along(&|share| share.lower.or(share.wald_lower));
+    let upper = along(&|share| share.upper.or(share.wald_upper));
     let edge: Vec<(f64, f64)> = lower.iter().copied().chain(upper.into_iter().rev()).collect();
     svg.area(&edge, "#dce6f4");
     svg.path(&along(&|share| share.estimate), "#c0392b", 1.6);

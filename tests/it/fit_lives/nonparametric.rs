@@ -174,3 +174,40 @@ fn a_nevada_table_becomes_lives() {
         assert!(error.contains(words), "{error}");
     }
 }
+
+/// On the paper of its own law the fitted line is straight, with a dot for each step of the curve, and the band around it.
+#[test]
+fn the_plot_is_straight_on_its_own_paper() {
+    let here = tempfile::tempdir().unwrap();
+    let table = here.path().join("lives.csv");
+    std::fs::write(&table, "hours,event\n410,1\n560,1\n700,0\n820,1\n905,1\n1100,0\n1240,1\n1300,0\n").unwrap();
+    let out = here.path().join("out");
+    run(&table, |plan| {
+        plan.out = Some(out.clone());
+        plan.laws.push(fleetwear::fit::lives::law::Law::WeibullDefective);
+    })
+    .unwrap();
+    for law in ["weibull", "lognormal", "exponential"] {
+        let svg = std::fs::read_to_string(out.join(format!("plots/0001-{law}.svg"))).unwrap();
+        let points = |element: &str| -> Vec<(f64, f64)> {
+            let (_, rest) = svg.split_once(&format!("<{element} points=\"")).unwrap();
+            let (list, _) = rest.split_once('"').unwrap();
+            let pairs = list.split(' ').map(|pair| pair.split_once(',').unwrap());
+            pairs.map(|(x, y)| (x.parse().unwrap(), y.parse().unwrap())).collect()
+        };
+        // Within the frame: at its edges the line is cut off.
+        let line: Vec<(f64, f64)> = points("polyline").into_iter().filter(|(_, y)| (70.0..455.0).contains(y)).collect();
+        assert!(line.len() > 6, "{law}: {line:?}");
+        let ((x0, y0), (x1, y1)) = (line[0], line[line.len() - 1]);
+        for (x, y) in &line {
+            let straight = y0 + (y1 - y0) * (x - x0) / (x1 - x0);
+            assert!((y - straight).abs() < 0.3, "{law}: {y}, not {straight}");
+        }
+        assert_eq!(svg.matches("<circle").count(), 5, "{law}");
+        let band = points("polygon");
+        let middle = line[line.len() / 2];
+        let at: Vec<f64> = band.iter().filter(|(x, _)| *x == middle.0).map(|(_, y)| *y).collect();
+        assert!(at.len() == 2 && at[0] > middle.1 && at[1] < middle.1, "{law}: {at:?} {middle:?}");
+    }
+    assert!(std::fs::read_to_string(out.join("plots/0001-weibull-defective.svg")).is_ok());
+}
