@@ -234,9 +234,13 @@ fn batch<'t>(
     let finding = next(table.finding.as_ref().map(|finding| &finding.column));
     let odometer_km = next(table.odometer_km.as_ref());
     let cost = next(table.cost.as_ref());
+    let mut occurred_days = days(occurred, axis, file, &table.occurred_on)?;
+    for day in &mut occurred_days {
+        *day = day.filter(|day| !axis.is_before_1970(*day));
+    }
     Ok(Batch {
         vehicle: indices,
-        occurred: days(occurred, axis, file, &table.occurred_on)?,
+        occurred: occurred_days,
         reported: reported.map(|(name, array)| days(array, axis, file, name)).transpose()?,
         component: texts(component, file, &table.component)?,
         position: position.map(|(name, array)| texts(array, file, name)).transpose()?,

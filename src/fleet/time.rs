@@ -1,8 +1,8 @@
 //! The dataset's time axis: an `i32` tick a record.
 //!
 //! Dates become days since 1970-01-01, text too; text with a time of day is refused row by row, since days would hide
-//! all but one record of a day. Timestamps become seconds since 2000-01-01 UTC (1932 to 2068). An integer
-//! period stays as it is, and then every day in the dataset (replacements, as-of) is such an integer too.
+//! all but one record of a day. Timestamps become seconds since 2000-01-01 UTC, to 2068. No record is from before
+//! 1970: such a date is a clock that was never set, and is refused. An integer period stays as it is, and then every day in the dataset (replacements, as-of) is such an integer too.
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Date32Type, Int32Type, Int64Type, TimeUnit};
@@ -56,7 +56,7 @@ const MILLISECONDS_PER_DAY: i64 = 86_400_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TickFault {
     Null,
-    /// Outside what the axis holds, or text that is no date or is finer than one.
+    /// Before 1970, beyond what the axis holds, or text that is no date or is finer than one.
     OutOfRange,
 }
 
@@ -81,6 +81,40 @@ impl TimeAxis {
         out: &mut Vec<i32>,
         faults: &mut Vec<(usize, TickFault)>,
     ) -> Result<(), FleetError> {
+        let (start, first_fault) = (out.len(), faults.len());
+        self.ticks_of_any_year(array, out, faults)?;
+        let Some(first_of_1970) = self.first_of_1970() else { return Ok(()) };
+        let early = out[start..].iter().enumerate().filter(|(_, tick)| **tick < first_of_1970);
+        let early: Vec<usize> = early.map(|(row, _)| row).collect();
+        if !early.is_empty() {
+            early.iter().for_each(|row| out[start + row] = 0);
+            // A row that was faulty already holds 0 and is not among them.
+            faults.extend(early.into_iter().map(|row| (row, TickFault::OutOfRange)));
+            faults[first_fault..].sort_by_key(|(row, _)| *row);
+        }
+        Ok(())
+    }
+
+    /// The first tick of 1970, where ticks are dates.
+    fn first_of_1970(self) -> Option<i32> {
+        match self {
+            TimeAxis::Days => Some(0),
+            TimeAxis::SecondsSince2000 => Some(-DAYS_TO_2000 * SECONDS_PER_DAY),
+            TimeAxis::Integer => None,
+        }
+    }
+
+    /// Whether nothing can have been recorded on a day.
+    pub fn is_before_1970(self, day: i32) -> bool {
+        self != TimeAxis::Integer && day < 0
+    }
+
+    fn ticks_of_any_year(
+        self,
+        array: &dyn Array,
+        out: &mut Vec<i32>,
+        faults: &mut Vec<(usize, TickFault)>,
+    ) -> Result<(), FleetError> {
         if Self::of(array.data_type()) != Some(self) {
             return Err(FleetError::Internal { what: format!("{} as a time of {self:?}", array.data_type()) });
         }
@@ -89,7 +123,7 @@ impl TimeAxis {
         match array.data_type() {
             DataType::Date32 => out.extend_from_slice(array.as_primitive::<Date32Type>().values()),
             DataType::Int32 => out.extend_from_slice(array.as_primitive::<Int32Type>().values()),
-            DataType::Dictionary(_, _) => return self.ticks(&plain(array)?, out, faults),
+            DataType::Dictionary(_, _) => return self.ticks_of_any_year(&plain(array)?, out, faults),
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
                 // Text that is no date becomes null, which the text itself is not.
                 let dates = converted(array, &DataType::Date32)?;
@@ -135,7 +169,7 @@ impl TimeAxis {
     pub fn days(self, array: &dyn Array) -> Result<Vec<Option<i32>>, FleetError> {
         let axis = Self::of(array.data_type()).unwrap_or(self);
         let (mut ticks, mut faults) = (Vec::with_capacity(array.len()), Vec::new());
-        axis.ticks(array, &mut ticks, &mut faults)?;
+        axis.ticks_of_any_year(array, &mut ticks, &mut faults)?;
         let mut days: Vec<Option<i32>> = ticks.into_iter().map(|tick| Some(axis.day(tick))).collect();
         for (row, _) in faults {
             days[row] = None;
@@ -215,11 +249,11 @@ mod tests {
     fn dates_of_any_type_are_days() {
         use TickFault::{Null, OutOfRange};
         let date32 = Date32Array::from(vec![Some(0), None, Some(-1), Some(i32::MAX)]);
-        assert_eq!(ticks(&date32), (vec![0, 0, -1, i32::MAX], vec![(1, Null)]));
+        assert_eq!(ticks(&date32), (vec![0, 0, 0, i32::MAX], vec![(1, Null), (2, OutOfRange)]));
         let date64 = Date64Array::from(vec![Some(86_399_999), Some(-1), None, Some(i64::MAX)]);
-        assert_eq!(ticks(&date64), (vec![0, -1, 0, 0], vec![(2, Null), (3, OutOfRange)]));
+        assert_eq!(ticks(&date64), (vec![0, 0, 0, 0], vec![(1, OutOfRange), (2, Null), (3, OutOfRange)]));
         let text = StringArray::from(vec![Some("1970-01-02"), Some("31.12.2024"), None, Some("1969-12-31")]);
-        assert_eq!(ticks(&text), (vec![1, 0, 0, -1], vec![(1, OutOfRange), (2, Null)]));
+        assert_eq!(ticks(&text), (vec![1, 0, 0, 0], vec![(1, OutOfRange), (2, Null), (3, OutOfRange)]));
         let keys = Int8Array::from(vec![Some(1), Some(0), None]);
         let coded = DictionaryArray::new(keys, Arc::new(StringArray::from(vec!["1970-01-02", "x"])));
         assert_eq!(ticks(&coded), (vec![0, 1, 0], vec![(0, OutOfRange), (2, Null)]));
@@ -233,9 +267,10 @@ mod tests {
         assert_eq!(ticks(&seconds), wanted);
         let micro = TimestampMicrosecondArray::from(vec![(y2000 * 1_000_000) - 1, y2000 * 1_000_000 + 999_999]);
         assert_eq!(ticks(&micro.with_timezone("+08:00")).0, [-1, 0]);
-        // Before 1970 too: a microsecond before midnight belongs to the last second of the old year.
-        let before = TimestampMicrosecondArray::from(vec![-1]);
-        assert_eq!(ticks(&before).0, [-(y2000 as i32) - 1]);
+        // A microsecond before midnight belongs to the last second of the old year.
+        let before = TimestampMicrosecondArray::from(vec![-1, 0]);
+        assert_eq!(ticks(&before), (vec![0, -(y2000 as i32)], vec![(0, TickFault::OutOfRange)]));
+        assert_eq!(TimeAxis::Days.days(&before).unwrap(), [Some(-1), Some(0)], "a vehicle may be that old");
         let nano = TimestampNanosecondArray::from(vec![i64::MAX]);
         assert_eq!(ticks(&nano).0.len(), 1);
         let limits = TimestampMillisecondArray::from(vec![

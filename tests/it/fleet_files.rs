@@ -148,10 +148,9 @@ pub fn fleet(seed: u32, vehicles: u32, days: u32, giant_rows: u32) -> Vec<Row> {
     for vehicle in 0..vehicles {
         let records = if vehicle == vehicles / 3 { giant_rows } else { draws.below(days) };
         for record in 0..records {
-            // Some days lie before 1970.
             let row = Row {
                 vehicle: Some(i64::from(vehicle) * 3 + 1),
-                day: Some(record as i32 - 10),
+                day: Some(record as i32),
                 load: Some(draws.below(103) as u16),
                 temp: Some(f64::from(draws.below(600)) / 4.0 - 45.0),
             };

@@ -1,6 +1,6 @@
 //! One binary: every ring of tests that needs more than one room.
 
-// clippy.toml allows these in test functions alone, and what tests share stands outside of them.
+// .clippy.toml allows these in test functions alone, and what tests share stands outside of them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod batches;

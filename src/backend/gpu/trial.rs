@@ -61,8 +61,11 @@ impl Trial {
 /// Measures both, or recalls what was measured for the same adapter and a model of the same size.
 pub fn compare(adapter: &wgpu::Adapter, threads: usize, request: &DamageRequest) -> Result<Trial, BackendError> {
     let (groups, inputs) = (request.tables.groups.len(), request.tables.input_rows.len());
-    let question =
-        format!("damage on {}: {threads} threads, {groups} groups, {inputs} inputs", adapter.get_info().name);
+    let (info, drivers) = (adapter.get_info(), request.drivers);
+    let question = format!(
+        "damage on {} {}: {threads} threads, {groups} groups, {inputs} inputs, drivers {drivers}",
+        info.name, info.device_pci_bus_id
+    );
     Trial::recalled(question, || {
         let one_thread = records_per_s(request, || Ok(Box::new(CpuDamage::open(request)?)))?;
         Ok(Trial {

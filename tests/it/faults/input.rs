@@ -129,10 +129,11 @@ fn duplicates_old_dates_and_the_future_are_counted() {
     yard.write("histories/old.parquet", &row(-10_000, Some(1.0), Some(1.0)));
     yard.write("histories/future.parquet", &row(40_000, Some(1.0), Some(1.0)));
     let ended = yard.score(&["--json", "--max-bad", "0", "--as-of", "2024-06-30"]);
-    ended.is(0, &[]);
+    ended.is(5, &["1 of 62 rows"]);
     let account = &ended.json()["account"];
     assert_eq!(account["rows_in"], 2 * GOOD + 2);
-    assert_eq!(account["scored"], GOOD + 1);
+    assert_eq!(account["scored"], GOOD);
+    assert_eq!(account["quarantined"], serde_json::json!({ "time_out_of_range": 1 }));
     assert_eq!(account["skipped"], serde_json::json!({ "duplicate": GOOD, "after_as_of": 1 }));
 }
 
@@ -150,4 +151,35 @@ fn control_characters_are_shown_escaped() {
     for text in [&ended.stderr, &ended.stdout, &more.stderr, &more.stdout] {
         assert!(!text.chars().any(|character| character.is_control() && character != '\n'), "{text:?}");
     }
+}
+
+/// One row, V9999 on 5 January 2024, as pyarrow writes it with `write_page_checksum=True`, uncompressed and plain.
+const CHECKED: &str = concat!(
+    "504152311500151e151e15a9b3c4dd071c15021500150615061c000000020000000201050000005639393939150015141514",
+    "159587ce80091c15021500150615061c0000000200000002010f4d00001500151c151c1590b3e6c30e1c1502150015061506",
+    "1c00000002000000020100000000000049401500151c151c15b2faf6ef071c15021500150615061c00000002000000020100",
+    "000000000059401504195c35001806736368656d61150800150c2502180376696e25004c1c00000015022502180364617925",
+    "0c4c6c000000150a250218086c6f61645f70637400150a2502180b64697374616e63655f6b6d001602191c194c26001c150c",
+    "1925060019180376696e15001602165016502608491c150015001502003c160a19061926000200000026001c150219250600",
+    "19180364617915001602164616462658491c150015001502003c29061926000200000026001c150a192506001918086c6f61",
+    "645f70637415001602164e164e269e01491c150015001502003c29061926000200000026001c150a1925060019180b646973",
+    "74616e63655f6b6d15001602164e164e26ec01491c150015001502003c29061926000200000016b2021602260816b2020028",
+    "20706172717565742d6370702d6172726f772076657273696f6e2032362e302e31194c1c00001c00001c00001c0000005501",
+    "000050415231",
+);
+
+#[test]
+fn a_page_that_its_checksum_disowns_is_damage() {
+    let yard = Yard::new();
+    let byte = |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap();
+    let mut file: Vec<u8> = CHECKED.as_bytes().chunks(2).map(byte).collect();
+    let path = yard.path("histories/checked.parquet");
+    std::fs::write(&path, &file).unwrap();
+    let ended = yard.run(&["check", "--data", ".", "--json"]);
+    ended.is(0, &[]);
+    assert_eq!(ended.json()["account"]["rows_in"], GOOD + 1);
+    let load = file.windows(8).position(|window| window == 50.0f64.to_le_bytes()).unwrap();
+    file[load + 6] ^= 1;
+    std::fs::write(&path, &file).unwrap();
+    yard.check(&[]).is(5, &["checked.parquet"]);
 }

@@ -57,6 +57,16 @@ fn a_full_disk_is_named_with_the_option() {
     assert_eq!(fs::read_dir(yard.path("spill")).unwrap().count(), 0);
 }
 
+/// Hundreds of partitions where a shell allows few open files, as macOS does.
+#[test]
+fn many_partitions_are_kept_open_where_few_files_are_allowed() {
+    let yard = yard();
+    let score = "score --data . --model model.toml --out scores --no-drivers --threads 16 --memory-limit 16MiB";
+    let script = format!("ulimit -S -n 20; exec '{}' {score}", binary().display());
+    let output = Command::new("bash").args(["-c", &script]).current_dir(yard.path(".")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 #[test]
 fn a_folder_that_is_not_there_is_refused_before_anything_is_read() {
     let yard = Yard::new();

@@ -17,7 +17,8 @@ fn the_tree_is_tidy() {
     for folder in ["src", "shaders", "tests", "benches", "datasets", ".ci"] {
         collect(&root.join(folder), &mut files);
     }
-    files.extend(["README.md", "Cargo.toml", "Cargo.lock", "clippy.toml", "rustfmt.toml"].map(|file| root.join(file)));
+    files
+        .extend(["README.md", "Cargo.toml", "Cargo.lock", ".clippy.toml", ".rustfmt.toml"].map(|file| root.join(file)));
     assert!(files.len() > 30, "found only {} files: the walk is broken", files.len());
     let mut found = Vec::new();
     for file in files {
