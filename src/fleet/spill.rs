@@ -17,7 +17,8 @@ use super::rows_file::{Extent, Place, RowsFile, row_bytes};
 use super::settle::{gather, order};
 use super::worker::{Pass, Worker};
 
-/// More open files are refused by common limits of the system.
+/// Files that stay open while rows are partitioned. Dividing one opens [`DIVISION`] more a thread; the program asks the
+/// system for as many when it starts.
 const MAX_PARTITIONS: usize = 256;
 /// Rows of a thread wait in a buffer of this many bytes for their partition, or of fewer where there are many of both.
 const MOST_BUFFER_BYTES: usize = 32 << 10;
