@@ -18,7 +18,7 @@ modes=6
 id_bytes=33
 echo '| vehicles | days | rows | layout | peak MiB | allowed MiB | seconds |'
 echo '|---|---|---|---|---|---|---|'
-for case in '10000 365 vehicle' '10000 1460 vehicle' '10000 365 day' '1000000 10 vehicle' '1000000 40 vehicle'; do
+for case in '10000 365 vehicle' '10000 1460 vehicle' '10000 365 day' '1000000 10 vehicle' '1000000 10 day' '1000000 40 vehicle'; do
     read -r vehicles days layout <<<"$case"
     fleet=$data/fleet scores=$data/scores
     "$binary" synth --quiet --vehicles "$vehicles" --days "$days" --layout "$layout" --out "$fleet" >/dev/null

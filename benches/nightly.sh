@@ -17,8 +17,17 @@ model=${4:-ev-passenger}
 command=${5:-score}
 fleetwear=${FLEETWEAR:-$(dirname "$0")/../target/release/fleetwear}
 
+time_command=$(type -P time || true)
+[ -x "${time_command:-/nonexistent}" ] || { echo 'GNU time is missing: install the package `time`' >&2; exit 1; }
+
 mkdir "$folder"
-run() { "$fleetwear" "$command" --data "$folder/fleet" --model "$model" --backend cpu --quiet "$@"; }
+# A run by its name: its result in the folder of that name, what it says and its peak memory beside.
+run() {
+    local name=$1
+    shift
+    "$time_command" -f '%M' -o "$folder/$name.peak" "$fleetwear" "$command" --data "$folder/fleet" --model "$model" \
+        --backend cpu --quiet --out "$folder/$name" "$@" > "$folder/$name.txt"
+}
 # The seconds of a stage, from a manifest.
 seconds() {
     awk -v stage="\"$2\"," '$1 == "\"stage\":" && $2 == stage { getline; print $2 }' "$1/manifest.json" | tr -d ,
@@ -28,16 +37,16 @@ hash_of() { awk '$1 == "\"content_hash\":" { print $2 }' "$1/manifest.json"; }
 "$fleetwear" synth --vehicles "$vehicles" --days "$days" --layout day --model "$model" --out "$folder/fleet" --quiet
 last=$(find "$folder/fleet/histories" -name '*.parquet' | sort | tail -n 1)
 mv "$last" "$folder/last.parquet"
-run --out "$folder/first" --state "$folder/state" > "$folder/first.txt"
+run first --state "$folder/state"
 mv "$folder/last.parquet" "$last"
 du -sh "$folder/fleet" "$folder/state"
 
 # Read once, so that neither run finds the disk colder than the other.
 cat "$folder"/fleet/histories/*.parquet > /dev/null
 begin=$(date +%s.%N)
-run --out "$folder/night" --state "$folder/state" > "$folder/night.txt"
+run night --state "$folder/state"
 middle=$(date +%s.%N)
-run --out "$folder/whole" > "$folder/whole.txt"
+run whole
 end=$(date +%s.%N)
 
 [ "$(hash_of "$folder/night")" = "$(hash_of "$folder/whole")" ] || { echo "the contents differ"; exit 9; }
@@ -61,3 +70,4 @@ fi
 awk -v begin="$begin" -v middle="$middle" -v end="$end" 'BEGIN {
     printf "whole command: %.2f s against %.2f s, %.1f times\n", middle - begin, end - middle, (end - middle) / (middle - begin)
 }'
+printf 'peak memory: night %d MiB, whole %d MiB\n' $(($(<"$folder/night.peak") / 1024)) $(($(<"$folder/whole.peak") / 1024))
