@@ -51,6 +51,16 @@ fn lives_of(lives: &[(String, f64)], name: &str) -> f64 {
 }
 
 #[test]
+fn every_mode_competes_so_that_counts_are_of_failures_that_come_about() {
+    for (name, _) in SHIPPED {
+        let compiled = compile(&Model::load(name).unwrap(), &standard_schema()).unwrap();
+        let alone: Vec<&str> =
+            compiled.modes.iter().filter(|mode| !mode.competes).map(|mode| mode.id.as_str()).collect();
+        assert!(alone.is_empty(), "{name}: {alone:?}");
+    }
+}
+
+#[test]
 fn a_typical_passenger_car_lives_plausibly() {
     let compiled = compile(&Model::load("ev-passenger").unwrap(), &standard_schema()).unwrap();
     let lives = lives_after(365, &PASSENGER_DAY, &compiled);
