@@ -33,6 +33,7 @@ use crate::simulate::course::{CourseLaw, Courses};
 use crate::simulate::earlier_use::RenewalDensity;
 use crate::simulate::error::SimulateError;
 use crate::simulate::expected::{CountKind, ExpectedSums};
+use crate::simulate::failed_parts::FailedParts;
 use crate::simulate::parameters::{draw_of_paths, draws, weather_of_paths};
 use crate::simulate::paths::{DrawPlan, ZoneRecord, draw};
 use crate::simulate::profile::{BatchSlots, Calendar, Kernel, OpenDamage};
@@ -261,9 +262,17 @@ fn followed(
         }
         alerts.push(looked_at);
     }
+    let failed = FailedParts::new(&prepared.parts, vehicles, &starts, setup.axis, as_of_day);
+    for (component, failures) in &failed.never_replaced {
+        let text = format!(
+            "component {component}: {failures} failures are on record and no replacement: its parts are taken to run on, repaired, since their start"
+        );
+        warn(&mut warnings, control, text);
+    }
     let world = World {
         calendar,
         parts: &prepared.parts,
+        failed: &failed,
         vehicles,
         plan: &path_plan,
         forecast_columns: FORECAST_DAYS.map(column),

@@ -70,6 +70,16 @@ impl Parts {
             .collect();
         Self { parts, rows }
     }
+
+    /// By component of the events table: its parts, each with the code of its position there. A position that no event
+    /// names gets a code of its own.
+    pub fn by_component(&self, vehicles: &Vehicles) -> Vec<Vec<(u32, Option<u32>)>> {
+        let of_component = |component: &String| {
+            let own = self.parts.iter().enumerate().filter(|(_, part)| &part.component == component);
+            own.map(|(index, part)| (index as u32, position_code(part, vehicles))).collect()
+        };
+        vehicles.components.iter().map(of_component).collect()
+    }
 }
 
 /// When a part was last replaced.
@@ -99,14 +109,7 @@ pub struct PartStarts {
 impl PartStarts {
     /// Reads the events table once. Events after `as_of_day` do not count.
     pub fn new(parts: &Parts, vehicles: &Vehicles, as_of_day: i32) -> Self {
-        let by_component: Vec<Vec<(u32, Option<u32>)>> = vehicles
-            .components
-            .iter()
-            .map(|component| {
-                let of_component = parts.parts.iter().enumerate().filter(|(_, part)| &part.component == component);
-                of_component.map(|(index, part)| (index as u32, position_code(part, vehicles))).collect()
-            })
-            .collect();
+        let by_component = parts.by_component(vehicles);
         let mut result = Self { first: Vec::with_capacity(vehicles.known + 1), ..Self::default() };
         let mut latest: Vec<Option<i32>> = vec![None; parts.parts.len()];
         let mut latest_not_placed = latest.clone();
@@ -169,7 +172,6 @@ impl PartStarts {
     }
 }
 
-/// The code of a part's position in the events table. A position that no event names gets a code of its own.
 fn position_code(part: &Part, vehicles: &Vehicles) -> Option<u32> {
     let position = part.position.as_ref()?;
     let code = vehicles.positions.iter().position(|name| name == position);

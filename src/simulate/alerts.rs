@@ -1,6 +1,7 @@
 //! The table `alerts`: whom to warn, most urgent first, whatever it was that found them.
 //!
-//! Two things put a part on the list. Its chance to have failed by its mode's horizon, unreported already or since,
+//! Three things put a part on the list. Its failure is reported and it was not replaced yet, which is no prediction: such
+//! a part stands there once, whatever its modes, to be acted on today. Its chance to have failed by its mode's horizon, unreported already or since,
 //! reaches the mode's level: a probability, or the one at which a call and silence are expected to cost the same (`cost_false_call`,
 //! `cost_missed`). Or a monitor's alarm still stands: its part was not replaced, its detectors have not fallen back to
 //! zero, its vehicle is in service. *Act by* is the last whole day before the chance since today reaches the level, or
@@ -11,11 +12,11 @@
 //! |---|---|---|
 //! | urgency | Int64 | 1 for the most urgent: by act_by, then by vehicle id |
 //! | the histories' vehicle column | Int64 or Utf8 | vehicle id |
-//! | reason | Utf8 | `probability`, or the detector that spoke first: `threshold`, `drift`, `variance` |
-//! | failure_mode, monitor | Utf8, one of them null | whose level was reached |
+//! | reason | Utf8 | `failed_not_replaced`, `probability`, or the detector that spoke first: `threshold`, `drift`, `variance` |
+//! | failure_mode, monitor | Utf8, one of them null, for failures both | whose level was reached |
 //! | component, position | Utf8 (position: null) | which part |
-//! | probability | Float64, null for monitors | to have failed by the horizon |
-//! | horizon_days, level | Float64, null for monitors | of the mode's alert |
+//! | probability | Float64, null for others | to have failed by the horizon |
+//! | horizon_days, level | Float64, null for others | of the mode's alert |
 //! | days_to_limit, days_to_limit_lower, days_to_limit_upper | Float64, null | from today until the monitor's limit is met |
 //! | act_by | Date32 (Int32), null | see above |
 //! | as_of | Date32 (Int32) | today |
@@ -56,6 +57,8 @@ pub struct Alert {
 /// What speaks for a warning.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reason {
+    /// Its failure is reported. `row`: as below, the first of the part's.
+    Failed { row: usize, part: PartForecast },
     /// `row`: index into [`crate::score::parts::Parts::rows`].
     Probability { row: usize, probability: f64, part: PartForecast },
     /// `monitor`: index into [`Watched::monitors`]. Days count from today.
@@ -70,6 +73,15 @@ pub fn alerts(forecasts: &ForecastRows, axis: WeekAxis, horizon_weeks: usize, wa
     let mut alerts: Vec<(usize, Alert)> = Vec::new();
     for (place, (vehicle, parts)) in forecasts.vehicles().enumerate() {
         for (row, part) in parts.iter().enumerate() {
+            if part.flags.has(Flag::FailedNotReplaced) {
+                let rows = &forecasts.parts.rows;
+                if rows[..row].iter().all(|other| other.part != rows[row].part) {
+                    let reason = Reason::Failed { row, part: *part };
+                    let act_by_day = Some(forecasts.as_of_day);
+                    alerts.push((place, Alert { vehicle: vehicle.vehicle, act_by_day, reason }));
+                }
+                continue;
+            }
             let mode = &forecasts.model.modes[forecasts.parts.rows[row].mode];
             let (Some(alert), Some(sum)) = (mode.alert, part.alert_q48) else { continue };
             let probability = forecasts.chance(sum);
@@ -118,24 +130,29 @@ pub fn batch(
     vehicle_column: &str,
 ) -> Result<RecordBatch, WriteError> {
     let row_of = |alert: &Alert| match alert.reason {
-        Reason::Probability { row, .. } => Some(&forecasts.parts.rows[row]),
+        Reason::Failed { row, .. } | Reason::Probability { row, .. } => Some(&forecasts.parts.rows[row]),
         Reason::Alarm { .. } => None,
     };
-    let mode_of = |alert: &Alert| row_of(alert).map(|row| &forecasts.model.modes[row.mode]);
+    // A failure is a part's; which of its modes it was, events do not say.
+    let mode_of = |alert: &Alert| match alert.reason {
+        Reason::Probability { row, .. } => Some(&forecasts.model.modes[forecasts.parts.rows[row].mode]),
+        Reason::Failed { .. } | Reason::Alarm { .. } => None,
+    };
     let part_of = |alert: &Alert| row_of(alert).map(|row| &forecasts.parts.parts[row.part]);
     let monitor_of = |alert: &Alert| match alert.reason {
-        Reason::Probability { .. } => None,
         Reason::Alarm { monitor, .. } => watched.monitors.get(monitor),
+        Reason::Failed { .. } | Reason::Probability { .. } => None,
     };
     let limit_of = |alert: &Alert| match alert.reason {
-        Reason::Probability { .. } => DaysToLimit::default(),
         Reason::Alarm { days_to_limit, .. } => days_to_limit,
+        Reason::Failed { .. } | Reason::Probability { .. } => DaysToLimit::default(),
     };
     let probability_of = |alert: &Alert| match alert.reason {
         Reason::Probability { probability, .. } => Some(probability),
-        Reason::Alarm { .. } => None,
+        Reason::Failed { .. } | Reason::Alarm { .. } => None,
     };
     let reason_of = |alert: &Alert| match alert.reason {
+        Reason::Failed { .. } => "failed_not_replaced",
         Reason::Probability { .. } => "probability",
         Reason::Alarm { reason, .. } => reason.name(),
     };
@@ -174,7 +191,7 @@ pub fn batch(
 /// Names of remarks, joined by commas.
 fn flags(alert: &Alert) -> String {
     match &alert.reason {
-        Reason::Probability { part, .. } => part.flags.to_string(),
+        Reason::Failed { part, .. } | Reason::Probability { part, .. } => part.flags.to_string(),
         Reason::Alarm { flags, silent, .. } => {
             let mut own = Flags::default();
             own.raise(Flag::NoRecentRecords, *silent);

@@ -8,6 +8,8 @@
 //!   past weeks, the chance to have failed then against that of working today, times the chance that the failure would
 //!   still be unreported ([`super::report_delay`]). Of modes that compete, w adds up over all of them, each counting as
 //!   far as the others had spared the part until then.
+//! - *Failed*: a failure is reported and the part about to be replaced ([`super::failed_parts`]): in the middle of the
+//!   first block, for nobody knows when. That failure is known, so none is counted; its successors' are.
 //! - *Net*: where the model says that modes compete, what fails by one mode cannot fail by another: a block's chance
 //!   counts as far as the others have spared the part until its middle. A vehicle that retires takes them all with it.
 //! - *Renewals*: a failed part is replaced when it is reported (at once where delays are not known), on average in the
@@ -122,7 +124,7 @@ pub struct Start<'a> {
 /// What comes of one mode of a part, by week.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Course {
-    /// The chance to have failed already, unreported.
+    /// The chance to have failed already; 1 if that is known.
     pub failed_already: f64,
     /// `[week]`: the chance that the part of today fails in it.
     pub first: Vec<f64>,
@@ -199,16 +201,35 @@ impl Courses {
         let at_all: f64 = courses.iter().map(|course| course.first.iter().sum::<f64>() + course.failed_already).sum();
         let known = modes.iter().all(|mode| !mode.use_ahead.is_empty());
         if known && (at_all >= WORTH_RENEWING || !modes.iter().all(|mode| mode.law.wears)) {
-            self.renew(modes, &mut courses);
+            self.renew(modes, &mut courses, 0.0);
         }
+        self.retire(&mut courses, competes);
+        courses
+    }
+
+    /// The courses of modes of one part that has failed and is about to be replaced. `use_ahead` must be known.
+    pub fn follow_failed(&self, modes: &[Start], competes: bool) -> Vec<Course> {
+        let nothing = || Course {
+            failed_already: 1.0,
+            first: vec![0.0; self.weeks],
+            renewed: Vec::new(),
+            pairs: Vec::new(),
+            standing: Vec::new(),
+        };
+        let mut courses: Vec<Course> = modes.iter().map(|_| nothing()).collect();
+        self.renew(modes, &mut courses, 1.0);
+        self.retire(&mut courses, competes);
+        courses
+    }
+
+    fn retire(&self, courses: &mut [Course], competes: bool) {
         if competes && !self.in_service.is_empty() {
-            for course in &mut courses {
+            for course in courses {
                 for counts in [&mut course.first, &mut course.renewed, &mut course.pairs, &mut course.standing] {
                     counts.iter_mut().zip(&self.in_service).for_each(|(count, alive)| *count *= alive);
                 }
             }
         }
-        courses
     }
 
     /// The part of today by one mode, which works with chance `works`.
@@ -263,9 +284,9 @@ impl Courses {
         }
     }
 
-    /// Adds the successors' failures.
+    /// Adds the successors' failures; so many parts are put in in the first block for failures that are known.
     #[allow(clippy::needless_range_loop, reason = "blocks and modes each index several tables at once")]
-    fn renew(&self, modes: &[Start], courses: &mut [Course]) {
+    fn renew(&self, modes: &[Start], courses: &mut [Course], put_in_now: f64) {
         let (blocks, count) = (self.blocks, modes.len());
         let in_block =
             |weeks: &[f64], block: usize| -> f64 { weeks.iter().skip(block * BLOCK_WEEKS).take(BLOCK_WEEKS).sum() };
@@ -281,6 +302,7 @@ impl Courses {
         let mut failures = vec![vec![0.0; blocks]; count];
         let mut pairs = vec![vec![0.0; blocks]; count];
         let mut put_in = vec![0.0; blocks];
+        put_in.iter_mut().take(1).for_each(|first| *first = put_in_now);
         let mut carried = vec![vec![0.0; blocks]; count];
         let mut failed_before = vec![vec![0.0; count]; blocks];
         for block in 0..blocks {

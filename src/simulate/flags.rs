@@ -30,6 +30,10 @@ pub enum Flag {
     ReplacementNotPlaced,
     /// Only the histories know this vehicle: no attributes and no events.
     UnlistedVehicle,
+    /// A failure of the part is reported and no replacement since: it has failed, and what follows is its successor's.
+    FailedNotReplaced,
+    /// The same more than [`super::failed_parts::STANDS_DAYS`] ago: taken for repaired, by nobody knows what.
+    OldFailureNotReplaced,
 }
 
 /// Below this many weeks of records a vehicle has no pace of its own.
@@ -42,7 +46,7 @@ pub const GAP_SHARE: u32 = 20;
 pub const STALE_DAYS: i32 = 31;
 
 /// All flags with their names, in the order in which a row names them.
-pub const NAMES: [(Flag, &str); 11] = [
+pub const NAMES: [(Flag, &str); 13] = [
     (Flag::NoRecords, "no_records"),
     (Flag::ShortHistory, "short_history"),
     (Flag::SeasonsFromCohort, "seasons_from_cohort"),
@@ -54,6 +58,8 @@ pub const NAMES: [(Flag, &str); 11] = [
     (Flag::HorizonBeyondRecords, "horizon_beyond_records"),
     (Flag::ReplacementNotPlaced, "replacement_not_placed"),
     (Flag::UnlistedVehicle, "unlisted_vehicle"),
+    (Flag::FailedNotReplaced, "failed_not_replaced"),
+    (Flag::OldFailureNotReplaced, "old_failure_not_replaced"),
 ];
 
 impl Remark for Flag {

@@ -4,7 +4,7 @@
 //! calendar week ([`weeks`]) with the damage kernel; a first pass adds vehicles up to [`cohort`]s, from whose records
 //! [`paths`] draws futures; a second fills the gaps of each vehicle ([`future`], [`earlier_use`]) and has the survival kernel follow
 //! every part along every path ([`survive`]). [`settle`] makes of a part's chances what a forecast says: it may have
-//! failed unreported ([`report_delay`]), competes or retires ([`retirement`]), and its successors fail too
+//! failed, reported ([`failed_parts`]) or not ([`report_delay`]), competes or retires ([`retirement`]), and its successors fail too
 //! ([`course`]); [`expected`] adds that up by group. [`forecast`] makes the rows of the parts, [`fleet_forecast`] counts of
 //! groups by [`count_law`], [`alerts`] the list of whom to warn, alarms of
 //! [`crate::monitor`] among them. [`scenario`] changes the future and nothing else.
@@ -16,6 +16,7 @@ pub mod course;
 pub mod earlier_use;
 pub mod error;
 pub mod expected;
+pub mod failed_parts;
 pub mod flags;
 pub mod fleet_forecast;
 pub mod forecast;

@@ -17,7 +17,7 @@ use crate::fleet::vehicles::{EventKind, Finding, Vehicles};
 use crate::score::parts::Parts;
 
 /// Delays beyond count as mistakes.
-const MOST_DAYS: usize = 364;
+pub const MOST_DAYS: usize = 364;
 /// Failures without which there is no law.
 pub const FEWEST_EVENTS: usize = 30;
 

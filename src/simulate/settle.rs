@@ -79,6 +79,8 @@ pub struct Pushed {
     /// One a vehicle in service.
     pub cells: Vec<u32>,
     pub zones: Vec<u32>,
+    /// `[vehicle * rows + row]`: [`super::failed_parts`].
+    pub failed: Vec<bool>,
     /// In the model's order.
     pub modes: Vec<PushedMode>,
 }
@@ -130,7 +132,8 @@ impl Settled<'_> {
                         sum
                     }));
                 }
-                for (own, &row) in parts.rows.iter().enumerate() {
+                for (own, &row) in parts.rows.iter().enumerate().filter(|(_, row)| !pushed.failed[place * rows + **row])
+                {
                     let clocks: Vec<f64> =
                         parts.clocks(place, own, mechanisms.len()).iter().copied().map(lives).collect();
                     let use_of = |mechanism: usize, weeks: usize| used[mechanism * (not_yet.len() + 1) + weeks];
@@ -154,7 +157,9 @@ impl Settled<'_> {
                     set.rows.iter().map(|&row| pushed.modes[templates[row].mode].failed(place, row, columns)).collect();
                 let chances: Vec<Vec<f64>> =
                     failed.iter().map(|failed| failed.iter().map(|&sum| sum as f64 / scale).collect()).collect();
-                let doubtful = |row: usize| !unreported[place * templates.len() + row].is_empty();
+                // All rows of a set are the same part.
+                let has_failed = set.rows.iter().any(|&row| pushed.failed[place * templates.len() + row]);
+                let doubtful = |row: usize| has_failed || !unreported[place * templates.len() + row].is_empty();
                 let mut at_all = 0.0;
                 for (&row, chances) in set.rows.iter().zip(&chances) {
                     let law = &world.laws[templates[row].mode];
@@ -179,13 +184,18 @@ impl Settled<'_> {
                     use_ahead: if at_all >= WORTH_RENEWING { &ahead[templates[row].mode] } else { &[] },
                 };
                 let starts: Vec<Start> = set.rows.iter().zip(&chances).map(start).collect();
-                let courses = world.courses.follow(&starts, set.competes);
+                let courses = match has_failed {
+                    true => world.courses.follow_failed(&starts, set.competes),
+                    false => world.courses.follow(&starts, set.competes),
+                };
                 for (at, (&row, course)) in set.rows.iter().zip(&courses).enumerate() {
                     let mode = templates[row].mode;
                     let counts = PartCounts::new(course, &chances[at], world.plan, &world.courses);
                     expected.add(cell as usize * self.model.modes.len() + mode, &counts);
                     let part = &mut rows[place * templates.len() + row];
-                    if set.competes || course.failed_already > 0.0 {
+                    if has_failed {
+                        part.fill_in(failed[at], scale as u64, world, world.alerts[mode]);
+                    } else if set.competes || course.failed_already > 0.0 {
                         let net = failed_since(course, &chances[at], world.plan);
                         let net_q48: Vec<u64> = net.iter().map(|chance| libm::rint(chance * scale) as u64).collect();
                         let already_q48 = libm::rint(course.failed_already * scale) as u64;

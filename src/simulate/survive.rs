@@ -12,6 +12,7 @@ use super::cohort::Cohorts;
 use super::course::{CourseLaw, Courses};
 use super::earlier_use::RenewalDensity;
 use super::expected::{CountKind, ExpectedSums, FleetSums};
+use super::failed_parts::FailedParts;
 use super::flags::{Flag, Flags, STALE_DAYS};
 use super::future::{Coverage, fill};
 use super::profile::{BatchSlots, Calendar, Kernel, OpenDamage, Profiles};
@@ -38,6 +39,7 @@ pub const BEYOND: u32 = u32::MAX;
 pub struct World<'a> {
     pub calendar: Calendar<'a>,
     pub parts: &'a Parts,
+    pub failed: &'a FailedParts,
     pub vehicles: &'a Vehicles,
     pub plan: &'a PathPlan,
     /// Column of the plan for each of [`FORECAST_DAYS`]; `None`: beyond the horizon.
@@ -75,7 +77,8 @@ pub struct Side<'a> {
 /// What is known of one part's future.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PartForecast {
-    /// The chance to have failed already, unreported; times the paths, as all that follow.
+    /// The chance to have failed already, unreported (or for sure, if that is reported and the part not replaced);
+    /// times the paths, as all that follow.
     pub failed_already_q48: u64,
     /// To fail from today on, summed over paths, by [`FORECAST_DAYS`].
     pub failed_q48: [Option<u64>; 3],
@@ -255,7 +258,10 @@ impl Futures {
             let vehicle = batch.vehicles[at].vehicle;
             world.cell_of.get(vehicle as usize).copied().unwrap_or(world.unlisted_cell)
         };
-        let mut pushed = Pushed { cells: alive.iter().map(cell).collect(), zones, modes: Vec::new() };
+        let vehicle_rows =
+            alive.iter().flat_map(|&at| templates.iter().map(move |row| (batch.vehicles[at].vehicle, row.part)));
+        let failed = vehicle_rows.map(|(vehicle, part)| world.failed.has(vehicle, part)).collect();
+        let mut pushed = Pushed { cells: alive.iter().map(cell).collect(), zones, failed, modes: Vec::new() };
         for (mode, law) in model.modes.iter().enumerate() {
             let own: Vec<usize> = (0..templates.len()).filter(|&row| templates[row].mode == mode).collect();
             let mechanisms = law.mechanisms.len();
@@ -271,11 +277,12 @@ impl Futures {
             let parts = alive.len() * own.len();
             let (mut group, mut profile) = (Vec::with_capacity(parts), Vec::with_capacity(parts));
             let mut clocks = Vec::with_capacity(parts * mechanisms);
+            // What has failed has no chance to fail: the kernel sees the others alone.
+            let (mut working, mut working_clocks) = (Vec::with_capacity(parts), Vec::with_capacity(parts * mechanisms));
             for (place, &at) in alive.iter().enumerate() {
                 let vehicle = batch.vehicles[at].vehicle;
                 for &row in &own {
-                    group.push(pushed.cells[place]);
-                    profile.push(place as u32);
+                    let failed = pushed.failed[place * templates.len() + row];
                     let mut flags = self.flags(place, batch, at, &pushed.zones, world);
                     let uses = law.mechanisms.clone().map(|mechanism| {
                         part_use(batch, past, at, mechanism, &templates[row], first, world, &mut flags)
@@ -287,6 +294,15 @@ impl Futures {
                         let earlier = (one.earlier_q48 as f64 * share) as u64;
                         one.since_q48.saturating_add(earlier).min(i64::MAX as u64)
                     }));
+                    flags.raise(Flag::FailedNotReplaced, failed);
+                    let part = templates[row].part;
+                    flags.raise(Flag::OldFailureNotReplaced, !failed && world.failed.is_doubtful(vehicle, part));
+                    if !failed {
+                        working.push(clocks.len() / mechanisms - 1);
+                        group.push(pushed.cells[place]);
+                        profile.push(place as u32);
+                        working_clocks.extend_from_slice(&clocks[clocks.len() - mechanisms..]);
+                    }
                     rows[place * templates.len() + row].flags = flags;
                 }
             }
@@ -295,12 +311,16 @@ impl Futures {
                 mode,
                 group: &group,
                 profile: &profile,
-                clocks_q48: &clocks,
+                clocks_q48: &working_clocks,
                 zone: &pushed.zones,
                 increments: &packed,
                 shifts: &shifts,
             };
-            side.backend.read().unwrap_or_else(PoisonError::into_inner).push(&batch, &mut failed)?;
+            side.backend
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(&batch, &mut failed[..working.len() * columns])?;
+            spread_out(&mut failed, columns, &working);
             pushed.modes.push(PushedMode { rows: own, clocks_q48: clocks, failed_q48: failed });
         }
         Ok((rows, pushed))
@@ -410,6 +430,19 @@ impl PartForecast {
     }
 }
 
+/// Puts rows that stand close together where they belong, zeros in the others; `rows` rise.
+fn spread_out(values: &mut [u64], columns: usize, rows: &[usize]) {
+    let mut next = rows.len();
+    for row in (0..values.len() / columns.max(1)).rev() {
+        if next > 0 && rows[next - 1] == row {
+            next -= 1;
+            values.copy_within(next * columns..(next + 1) * columns, row * columns);
+        } else {
+            values[row * columns..(row + 1) * columns].fill(0);
+        }
+    }
+}
+
 /// Tenths of a day until a sum over paths that rises from week to week reaches a level.
 fn tenths_until(weeks: &[u64], level: u64) -> u32 {
     const TENTHS_PER_WEEK: u128 = 10 * DAYS_PER_WEEK as u128;
@@ -423,6 +456,20 @@ fn tenths_until(weeks: &[u64], level: u64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_are_spread_out_over_zeros() {
+        for rows in [&[][..], &[0], &[3], &[0, 1, 2, 3], &[1, 3], &[0, 2], &[0, 1]] {
+            let mut values: Vec<u64> = (0..rows.len() as u64 * 2).map(|value| value + 1).collect();
+            values.resize(8, 77);
+            spread_out(&mut values, 2, rows);
+            let expected = (0..4).flat_map(|row| match rows.iter().position(|&one| one == row) {
+                Some(place) => [2 * place as u64 + 1, 2 * place as u64 + 2],
+                None => [0, 0],
+            });
+            assert_eq!(values, expected.collect::<Vec<u64>>(), "{rows:?}");
+        }
+    }
 
     #[test]
     fn levels_are_reached_within_their_week() {

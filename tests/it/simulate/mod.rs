@@ -4,6 +4,7 @@ mod alarms;
 mod bad_input;
 mod calibration;
 mod course;
+mod failed;
 mod net;
 mod oracle;
 mod ways;
