@@ -30,7 +30,7 @@ use crate::score::parts::PartStarts;
 use crate::simulate::cohort::{CohortSums, Cohorts};
 use crate::simulate::count_law::EXACT_PARTS;
 use crate::simulate::course::{CourseLaw, Courses};
-use crate::simulate::earlier_use::RenewalDensity;
+use crate::simulate::earlier_use::EarlierUse;
 use crate::simulate::error::SimulateError;
 use crate::simulate::expected::{CountKind, ExpectedSums};
 use crate::simulate::failed_parts::FailedParts;
@@ -280,7 +280,7 @@ fn followed(
         cell_of: setup.cell_of.clone(),
         unlisted_cell: setup.unlisted_cell,
         season_missing: drawn.season_missing,
-        renewals: prepared.model.modes.iter().map(|mode| RenewalDensity::new(mode.weibull_shape)).collect(),
+        earlier_use: laws.iter().map(|law| EarlierUse::new(law.weibull_shape, &law.clock_exponents)).collect(),
         weeks_on_record: calendar.weeks,
         laws: laws.iter().map(|law| CourseLaw::new(law.weibull_shape, &law.clock_exponents)).collect(),
         courses: Courses::new(

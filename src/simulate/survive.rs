@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError, RwLock};
 
 use super::cohort::Cohorts;
 use super::course::{CourseLaw, Courses};
-use super::earlier_use::RenewalDensity;
+use super::earlier_use::EarlierUse;
 use super::expected::{CountKind, ExpectedSums, FleetSums};
 use super::failed_parts::FailedParts;
 use super::flags::{Flag, Flags, STALE_DAYS};
@@ -51,7 +51,7 @@ pub struct World<'a> {
     pub unlisted_cell: u32,
     pub season_missing: Vec<bool>,
     /// Of each mode.
-    pub renewals: Vec<RenewalDensity>,
+    pub earlier_use: Vec<EarlierUse>,
     /// Of each mode.
     pub laws: Vec<CourseLaw>,
     pub courses: Courses,
@@ -289,7 +289,7 @@ impl Futures {
                     });
                     let uses: Vec<Use> = uses.collect();
                     let replaced = world.calendar.starts.day(vehicle as usize, templates[row].part).is_some();
-                    let share = if replaced { 1.0 } else { earlier_share(&uses, mode, model, world) };
+                    let share = if replaced { 1.0 } else { earlier_share(&uses, mode, world) };
                     clocks.extend(uses.iter().map(|one| {
                         let earlier = (one.earlier_q48 as f64 * share) as u64;
                         one.since_q48.saturating_add(earlier).min(i64::MAX as u64)
@@ -354,14 +354,12 @@ struct Use {
 }
 
 /// How much of the earlier use of a place belongs to the part that stands there now, where no start is on record.
-fn earlier_share(uses: &[Use], mode: usize, model: &CompiledModel, world: &World) -> f64 {
+fn earlier_share(uses: &[Use], mode: usize, world: &World) -> f64 {
     if uses.iter().all(|one| one.earlier_q48 == 0) {
         return 1.0;
     }
-    let exponents = || model.mechanisms[model.modes[mode].mechanisms.clone()].iter().map(|one| one.clock_exponent);
-    let since = life::damage(uses.iter().map(|one| one.since_q48).zip(exponents()));
-    let whole = uses.iter().map(|one| one.since_q48.saturating_add(one.earlier_q48));
-    world.renewals[mode].share(life::damage(whole.zip(exponents())) - since, since)
+    let lives = |of: fn(&Use) -> u64| -> Vec<f64> { uses.iter().map(|one| life::lives(of(one))).collect() };
+    world.earlier_use[mode].share(&lives(|one| one.earlier_q48), &lives(|one| one.since_q48))
 }
 
 /// A part's use. What its place used up before the first record is estimated from the mean since, or where there is no
