@@ -279,6 +279,7 @@ fn followed(
         alerts,
         cell_of: setup.cell_of.clone(),
         unlisted_cell: setup.unlisted_cell,
+        hindsight_until_day: setup.axis.calendar_day(reader.hindsight_until_day(as_of_day)?),
         season_missing: drawn.season_missing,
         earlier_use: laws.iter().map(|law| EarlierUse::new(law.weibull_shape, &law.clock_exponents)).collect(),
         weeks_on_record: calendar.weeks,
@@ -400,6 +401,17 @@ impl Reader<'_> {
             as_of_day: today,
             first_week: last_whole_week(today) + 1 - weeks as i32,
             weeks,
+        }
+    }
+
+    /// The last day of what end dates could not be known on the as-of day: that of the records, where they go on
+    /// after it. Looked up only where there is an end date to come.
+    fn hindsight_until_day(&self, as_of_day: i32) -> Result<i32, EngineError> {
+        let dataset = &self.prepared.dataset;
+        let to_come = dataset.vehicles.end_day.iter().flatten().any(|&day| day > as_of_day);
+        match self.plan.as_of_day {
+            Some(_) if to_come => Ok(self.prepared.latest_day(self.control)?.max(as_of_day)),
+            _ => Ok(as_of_day),
         }
     }
 

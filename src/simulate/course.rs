@@ -11,7 +11,8 @@
 //! - *Failed*: a failure is reported and the part about to be replaced ([`super::failed_parts`]): in the middle of the
 //!   first block, for nobody knows when. That failure is known, so none is counted; its successors' are.
 //! - *Net*: where the model says that modes compete, what fails by one mode cannot fail by another: a block's chance
-//!   counts as far as the others have spared the part until its middle. A vehicle that retires takes them all with it.
+//!   counts as far as the others have spared the part until its middle. A vehicle that retires takes them all with it. A vehicle whose
+//!   last day is known takes every mode with it on that day, whether it competes or not: it has no use after that.
 //! - *Renewals*: a failed part is replaced when it is reported (at once where delays are not known), on average in the
 //!   middle of a block. The new part begins at damage zero and lives on the use that the vehicle still has before it.
 //!   With h(j, k) the chance that a part put in in block j fails in block k, failures are u(k) = f(k) + Σ I(j) h(j, k),
@@ -28,6 +29,7 @@
 use super::expected::CountKind;
 use super::paths::BLOCK_WEEKS;
 use super::report_delay::ReportDelay;
+use super::weeks::DAYS_PER_WEEK;
 use crate::model::life::{cumulative_hazard, hazard_increase};
 
 /// A chance to fail within the horizon below which successors are left out.
@@ -121,6 +123,35 @@ pub struct Start<'a> {
     pub use_ahead: &'a [f64],
 }
 
+/// How long the vehicle stays in service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// Throughout.
+    Stays,
+    /// It retires at the fleet's rate.
+    MayRetire,
+    /// For so many days from today.
+    Until { days: u32 },
+}
+
+impl Service {
+    /// The part of a week that lies before the vehicle's known end.
+    fn share_of_week(self, week: usize) -> f64 {
+        let Self::Until { days } = self else { return 1.0 };
+        let left = f64::from(days) - week as f64 * f64::from(DAYS_PER_WEEK);
+        (left / f64::from(DAYS_PER_WEEK)).clamp(0.0, 1.0)
+    }
+
+    /// Of what happens in a week before that end, the part that happens before a mark, if `share` of the whole week
+    /// lies before the mark.
+    pub fn share_at_mark(self, week: usize, share: f64) -> f64 {
+        match self.share_of_week(week) {
+            0.0 => share,
+            in_service => (share / in_service).min(1.0),
+        }
+    }
+}
+
 /// What comes of one mode of a part, by week.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Course {
@@ -134,6 +165,8 @@ pub struct Course {
     pub pairs: Vec<f64>,
     /// `[week]`: reports of what has failed already.
     pub standing: Vec<f64>,
+    /// All of the above end with it.
+    pub service: Service,
 }
 
 /// What all courses share.
@@ -186,8 +219,8 @@ impl Courses {
         self.blocks
     }
 
-    /// The courses of modes of one part. Several modes compete; a single one does if `competes`.
-    pub fn follow(&self, modes: &[Start], competes: bool) -> Vec<Course> {
+    /// The courses of modes of one part; several modes compete.
+    pub fn follow(&self, modes: &[Start], service: Service) -> Vec<Course> {
         let mut fails: Vec<Vec<f64>> = modes.iter().map(|mode| mode.fails.clone()).collect();
         let mut unreported: Vec<Vec<f64>> = modes.iter().map(|mode| mode.unreported.to_vec()).collect();
         if modes.len() > 1 {
@@ -203,31 +236,39 @@ impl Courses {
         if known && (at_all >= WORTH_RENEWING || !modes.iter().all(|mode| mode.law.wears)) {
             self.renew(modes, &mut courses, 0.0);
         }
-        self.retire(&mut courses, competes);
+        self.retire(&mut courses, service);
         courses
     }
 
     /// The courses of modes of one part that has failed and is about to be replaced. `use_ahead` must be known.
-    pub fn follow_failed(&self, modes: &[Start], competes: bool) -> Vec<Course> {
+    pub fn follow_failed(&self, modes: &[Start], service: Service) -> Vec<Course> {
         let nothing = || Course {
             failed_already: 1.0,
             first: vec![0.0; self.weeks],
             renewed: Vec::new(),
             pairs: Vec::new(),
             standing: Vec::new(),
+            service: Service::Stays,
         };
         let mut courses: Vec<Course> = modes.iter().map(|_| nothing()).collect();
         self.renew(modes, &mut courses, 1.0);
-        self.retire(&mut courses, competes);
+        self.retire(&mut courses, service);
         courses
     }
 
-    fn retire(&self, courses: &mut [Course], competes: bool) {
-        if competes && !self.in_service.is_empty() {
-            for course in courses {
-                for counts in [&mut course.first, &mut course.renewed, &mut course.pairs, &mut course.standing] {
-                    counts.iter_mut().zip(&self.in_service).for_each(|(count, alive)| *count *= alive);
-                }
+    /// What comes after the vehicle's end does not come.
+    fn retire(&self, courses: &mut [Course], service: Service) {
+        let in_service = |week: usize| match service {
+            Service::MayRetire => self.in_service.get(week).copied().unwrap_or(1.0),
+            Service::Stays | Service::Until { .. } => service.share_of_week(week),
+        };
+        if service == Service::Stays {
+            return;
+        }
+        for course in courses {
+            course.service = service;
+            for counts in [&mut course.first, &mut course.renewed, &mut course.pairs, &mut course.standing] {
+                counts.iter_mut().enumerate().for_each(|(week, count)| *count *= in_service(week));
             }
         }
     }
@@ -250,7 +291,7 @@ impl Courses {
             _ => (0..self.weeks).map(reported_in).collect(),
         };
         let failed_already = unreported.iter().sum::<f64>() * works;
-        Course { failed_already, first, renewed: Vec::new(), pairs: Vec::new(), standing }
+        Course { failed_already, first, renewed: Vec::new(), pairs: Vec::new(), standing, service: Service::Stays }
     }
 
     /// What fails by one mode cannot fail by another.

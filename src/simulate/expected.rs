@@ -156,8 +156,9 @@ impl PartCounts {
     /// From a part's course. `chances` are the kernel's, by column, cumulative from today.
     pub fn new(course: &Course, chances: &[f64], plan: &PathPlan, courses: &Courses) -> Self {
         let kind = courses.count();
-        let by_days = |at: usize| sevenths(plan.marks[at]);
-        let by_chances = |at: usize| share_at_mark(chances, plan, at);
+        let in_service = |at: usize, share: f64| course.service.share_at_mark(plan.marks[at].week as usize, share);
+        let by_days = |at: usize| in_service(at, sevenths(plan.marks[at]));
+        let by_chances = |at: usize| in_service(at, share_at_mark(chances, plan, at));
         let counts = |weekly: &[f64]| match (weekly, kind) {
             ([], _) => Vec::new(),
             (weekly, CountKind::Failures) => by_column(weekly, plan, &by_days),
@@ -184,7 +185,9 @@ impl PartCounts {
 
 /// The chance of a course's part of today to have failed since, cumulative, by column of the plan.
 pub fn failed_since(course: &Course, chances: &[f64], plan: &PathPlan) -> Vec<f64> {
-    let mut columns = by_column(&course.first, plan, &|at| share_at_mark(chances, plan, at));
+    let share =
+        |at: usize| course.service.share_at_mark(plan.marks[at].week as usize, share_at_mark(chances, plan, at));
+    let mut columns = by_column(&course.first, plan, &share);
     let mut sum = 0.0;
     for week in &mut columns[..plan.weeks] {
         sum += *week;

@@ -34,6 +34,8 @@ pub enum Flag {
     FailedNotReplaced,
     /// The same more than [`super::failed_parts::STANDS_DAYS`] ago: taken for repaired, by nobody knows what.
     OldFailureNotReplaced,
+    /// The vehicle's last day is announced and lies within the horizon: nothing of it fails after that.
+    LeavesService,
 }
 
 /// Below this many weeks of records a vehicle has no pace of its own.
@@ -46,7 +48,7 @@ pub const GAP_SHARE: u32 = 20;
 pub const STALE_DAYS: i32 = 31;
 
 /// All flags with their names, in the order in which a row names them.
-pub const NAMES: [(Flag, &str); 13] = [
+pub const NAMES: [(Flag, &str); 14] = [
     (Flag::NoRecords, "no_records"),
     (Flag::ShortHistory, "short_history"),
     (Flag::SeasonsFromCohort, "seasons_from_cohort"),
@@ -60,6 +62,7 @@ pub const NAMES: [(Flag, &str); 13] = [
     (Flag::UnlistedVehicle, "unlisted_vehicle"),
     (Flag::FailedNotReplaced, "failed_not_replaced"),
     (Flag::OldFailureNotReplaced, "old_failure_not_replaced"),
+    (Flag::LeavesService, "leaves_service"),
 ];
 
 impl Remark for Flag {

@@ -2,7 +2,8 @@
 //!
 //! The rate is the number of vehicles whose end date lies in the [`LOOK_BACK_DAYS`] up to today, over the days that all
 //! vehicles were in service in that time. A vehicle without sale or build date counts as in service throughout. Fewer
-//! than [`FEWEST_ENDS`] ends, or none on record at all, say nothing: no vehicle is then taken to retire.
+//! than [`FEWEST_ENDS`] ends, or none on record at all, say nothing: no vehicle is then taken to retire. A vehicle whose
+//! end is announced leaves on that day instead ([`super::course::Service`]).
 //!
 //! Units: days since 1970-01-01; per day.
 

@@ -3,7 +3,7 @@
 //!
 //! Units: clocks and increments in Q48 lives; chances in Q48 summed over paths.
 
-use super::course::{Start, WORTH_RENEWING};
+use super::course::{Service, Start, WORTH_RENEWING};
 use super::expected::{ExpectedSums, PartCounts, failed_since};
 use super::paths::BLOCK_WEEKS;
 use super::survive::{PartForecast, World};
@@ -81,6 +81,8 @@ pub struct Pushed {
     pub zones: Vec<u32>,
     /// `[vehicle * rows + row]`: [`super::failed_parts`].
     pub failed: Vec<bool>,
+    /// One a vehicle: days until its last in service, where that is known.
+    pub days_left: Vec<Option<u32>>,
     /// In the model's order.
     pub modes: Vec<PushedMode>,
 }
@@ -184,9 +186,14 @@ impl Settled<'_> {
                     use_ahead: if at_all >= WORTH_RENEWING { &ahead[templates[row].mode] } else { &[] },
                 };
                 let starts: Vec<Start> = set.rows.iter().zip(&chances).map(start).collect();
+                let service = match pushed.days_left[place] {
+                    Some(days) => Service::Until { days },
+                    None if set.competes => Service::MayRetire,
+                    None => Service::Stays,
+                };
                 let courses = match has_failed {
-                    true => world.courses.follow_failed(&starts, set.competes),
-                    false => world.courses.follow(&starts, set.competes),
+                    true => world.courses.follow_failed(&starts, service),
+                    false => world.courses.follow(&starts, service),
                 };
                 for (at, (&row, course)) in set.rows.iter().zip(&courses).enumerate() {
                     let mode = templates[row].mode;
@@ -195,7 +202,7 @@ impl Settled<'_> {
                     let part = &mut rows[place * templates.len() + row];
                     if has_failed {
                         part.fill_in(failed[at], scale as u64, world, world.alerts[mode]);
-                    } else if set.competes || course.failed_already > 0.0 {
+                    } else if set.rows.len() > 1 || service != Service::Stays || course.failed_already > 0.0 {
                         let net = failed_since(course, &chances[at], world.plan);
                         let net_q48: Vec<u64> = net.iter().map(|chance| libm::rint(chance * scale) as u64).collect();
                         let already_q48 = libm::rint(course.failed_already * scale) as u64;

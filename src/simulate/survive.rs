@@ -49,6 +49,9 @@ pub struct World<'a> {
     /// Group cell of each known vehicle, and of the others.
     pub cell_of: Vec<u32>,
     pub unlisted_cell: u32,
+    /// End dates after today and up to this day of the calendar are hindsight: the records go on to it, and nobody
+    /// could know them today. Later ones were announced.
+    pub hindsight_until_day: i32,
     pub season_missing: Vec<bool>,
     /// Of each mode.
     pub earlier_use: Vec<EarlierUse>,
@@ -116,6 +119,15 @@ pub struct Survivor<'a> {
     pub sides: Vec<Side<'a>>,
     pub open_damage: &'a OpenDamage<'a>,
     pub done: Mutex<Forecasts>,
+}
+
+impl World<'_> {
+    /// Days until a vehicle's last in service, if that is announced and lies within the horizon.
+    fn days_left(&self, vehicle: usize) -> Option<u32> {
+        let end = self.calendar.axis.calendar_day(day_of(&self.vehicles.end_day, vehicle)?);
+        let days = u32::try_from(i64::from(end) - i64::from(self.calendar.as_of_day)).ok()?;
+        (end > self.hindsight_until_day && days < (self.plan.weeks as u32) * DAYS_PER_WEEK as u32).then_some(days)
+    }
 }
 
 impl Side<'_> {
@@ -261,7 +273,10 @@ impl Futures {
         let vehicle_rows =
             alive.iter().flat_map(|&at| templates.iter().map(move |row| (batch.vehicles[at].vehicle, row.part)));
         let failed = vehicle_rows.map(|(vehicle, part)| world.failed.has(vehicle, part)).collect();
-        let mut pushed = Pushed { cells: alive.iter().map(cell).collect(), zones, failed, modes: Vec::new() };
+        let days_left: Vec<Option<u32>> =
+            alive.iter().map(|&at| world.days_left(batch.vehicles[at].vehicle as usize)).collect();
+        let cells = alive.iter().map(cell).collect();
+        let mut pushed = Pushed { cells, zones, failed, days_left, modes: Vec::new() };
         for (mode, law) in model.modes.iter().enumerate() {
             let own: Vec<usize> = (0..templates.len()).filter(|&row| templates[row].mode == mode).collect();
             let mechanisms = law.mechanisms.len();
@@ -294,6 +309,7 @@ impl Futures {
                         let earlier = (one.earlier_q48 as f64 * share) as u64;
                         one.since_q48.saturating_add(earlier).min(i64::MAX as u64)
                     }));
+                    flags.raise(Flag::LeavesService, pushed.days_left[place].is_some());
                     flags.raise(Flag::FailedNotReplaced, failed);
                     let part = templates[row].part;
                     flags.raise(Flag::OldFailureNotReplaced, !failed && world.failed.is_doubtful(vehicle, part));

@@ -1,10 +1,10 @@
 //! Courses of parts against closed forms and against lives played out: successors, pairs, rivals, reports.
 
-use fleetwear::backend::survival::{GROUP_BITS, PathPlan, SurvivalSums};
+use fleetwear::backend::survival::{GROUP_BITS, Mark, PathPlan, SurvivalSums};
 use fleetwear::fixed::threefry::threefry2x32;
 use fleetwear::model::life::{cumulative_hazard, damage_at_hazard, exponential_draw};
 use fleetwear::simulate::count_law::{CountLaw, Moments, quantile};
-use fleetwear::simulate::course::{Course, CourseLaw, Courses, Start};
+use fleetwear::simulate::course::{Course, CourseLaw, Courses, Service, Start};
 use fleetwear::simulate::expected::{CountKind, ExpectedSums, FleetSums, PartCounts};
 use fleetwear::simulate::fleet_forecast::{Counting, Group};
 use fleetwear::simulate::report_delay::ReportDelay;
@@ -39,7 +39,7 @@ impl Steady {
     }
 
     fn follow(&self, delay: ReportDelay) -> Course {
-        Courses::new(WEEKS, delay, 0.0, CountKind::Failures).follow(&[self.start()], false).remove(0)
+        Courses::new(WEEKS, delay, 0.0, CountKind::Failures).follow(&[self.start()], Service::Stays).remove(0)
     }
 
     /// Mean failures within the horizon and mean pairs, of lives played out with a delay before each replacement.
@@ -118,8 +118,8 @@ fn successors_fail_as_lives_played_out_do() {
 fn rivals_share_what_fails_and_each_goes_on() {
     let one = Steady::new(1.0, 0.0, 0.5);
     let two = Steady::new(1.0, 0.0, 1.0);
-    let courses =
-        Courses::new(WEEKS, ReportDelay::none(), 0.0, CountKind::Failures).follow(&[one.start(), two.start()], true);
+    let courses = Courses::new(WEEKS, ReportDelay::none(), 0.0, CountKind::Failures)
+        .follow(&[one.start(), two.start()], Service::MayRetire);
     let either = -libm::expm1(-1.5);
     for (course, share, rate) in [(&courses[0], 1.0 / 3.0, 0.5), (&courses[1], 2.0 / 3.0, 1.0)] {
         assert!((total(&course.first) / (share * either) - 1.0).abs() < 1e-3, "{}", total(&course.first));
@@ -127,7 +127,8 @@ fn rivals_share_what_fails_and_each_goes_on() {
         assert!((all / rate - 1.0).abs() < 5e-3, "a rival's replacement renews the part for both: {all}");
         assert!((total(&course.pairs) / (0.5 * rate * rate) - 1.0).abs() < 0.02, "{}", total(&course.pairs));
     }
-    let alone = Courses::new(WEEKS, ReportDelay::none(), 0.0, CountKind::Failures).follow(&[one.start()], true);
+    let alone =
+        Courses::new(WEEKS, ReportDelay::none(), 0.0, CountKind::Failures).follow(&[one.start()], Service::MayRetire);
     assert!(total(&alone[0].first) > 1.4 * total(&courses[0].first));
 }
 
@@ -136,13 +137,58 @@ fn who_retires_fails_no_more() {
     let steady = Steady::new(1.0, 0.0, 0.5);
     let per_week = 0.01;
     let retiring = Courses::new(WEEKS, ReportDelay::none(), per_week, CountKind::Failures);
-    let course = retiring.follow(&[steady.start()], true).remove(0);
+    let course = retiring.follow(&[steady.start()], Service::MayRetire).remove(0);
     let rate = 0.5 / WEEKS as f64;
     let expected = rate * -libm::expm1(-per_week * WEEKS as f64) / per_week;
     let all = total(&course.first) + total(&course.renewed);
     assert!((all / expected - 1.0).abs() < 3e-3, "{all} {expected}");
     // Only where the model says so.
-    assert_eq!(retiring.follow(&[steady.start()], false).remove(0), steady.follow(ReportDelay::none()));
+    assert_eq!(retiring.follow(&[steady.start()], Service::Stays).remove(0), steady.follow(ReportDelay::none()));
+}
+
+#[test]
+fn who_leaves_on_a_known_day_fails_until_then() {
+    let steady = Steady::new(1.0, 0.0, 0.5);
+    let courses = Courses::new(WEEKS, ReportDelay::none(), 0.01, CountKind::Failures);
+    // Today, within a week, at the end of one, in the last.
+    for days in [0, 3, 70, 74, 7 * WEEKS as u32 - 1] {
+        let course = courses.follow(&[steady.start()], Service::Until { days }).remove(0);
+        let expected = 0.5 * f64::from(days) / (7.0 * WEEKS as f64);
+        let all = total(&course.first) + total(&course.renewed);
+        assert!((all / expected.max(1e-12) - 1.0).abs() < 3e-3 || days == 0 && all == 0.0, "{days}: {all} {expected}");
+        // To marks in the week of the end: before it and after it.
+        let marks =
+            vec![Mark { week: 10, sevenths: 2 }, Mark { week: 10, sevenths: 6 }, Mark { week: 11, sevenths: 0 }];
+        let plan = PathPlan { paths: 1, weeks: WEEKS, marks, ..PathPlan::default() };
+        let mut chances: Vec<f64> = steady.start().fails;
+        (1..WEEKS).for_each(|week| chances[week] += chances[week - 1]);
+        for mark in &plan.marks {
+            let (week, share) = (mark.week as usize, f64::from(mark.sevenths) / 7.0);
+            chances.push(chances[week - 1] + share * (chances[week] - chances[week - 1]));
+        }
+        let counts = PartCounts::new(&course, &chances, &plan, &courses);
+        for (at, until) in [72.0, 76.0, 77.0].into_iter().enumerate() {
+            let to_mark = counts.first[WEEKS + at] + counts.renewed[WEEKS + at];
+            let expected = 0.5 * f64::min(until, f64::from(days)) / (7.0 * WEEKS as f64);
+            assert!((to_mark - expected).abs() < 3e-3 * expected + 1e-12, "{days} {until}: {to_mark} {expected}");
+        }
+    }
+}
+
+#[test]
+fn a_failed_part_gives_its_place_to_a_new_one() {
+    let courses = Courses::new(WEEKS, weeks_late(3), 0.0, CountKind::Failures);
+    let (old, new) = (Steady::new(3.0, 0.9, 1.5), Steady::new(3.0, 0.0, 1.5));
+    let course = courses.follow_failed(&[old.start()], Service::Stays).remove(0);
+    assert_eq!((course.failed_already, total(&course.first), total(&course.standing)), (1.0, 0.0, 0.0));
+    // As one that is new in two weeks: a hundred weeks and two of use.
+    let late = Steady::new(3.0, 0.0, 1.5 * 102.0 / WEEKS as f64);
+    let expected = late.played(3.0 / 102.0).0;
+    let all = total(&course.renewed);
+    assert!((all / expected - 1.0).abs() < 0.02, "{all} instead of {expected}");
+    // It is a new part's first failure that makes no pair.
+    let first = courses.follow(&[new.start()], Service::Stays).remove(0);
+    assert!((total(&course.pairs) / total(&first.pairs) - 1.0).abs() < 0.15, "{:?}", total(&course.pairs));
 }
 
 #[test]
@@ -154,7 +200,7 @@ fn a_part_without_report_may_have_failed_already() {
         let unreported =
             steady.law.failed_unreported(&[steady.today], &delay.not_yet(), |_, weeks| weeks as f64 * rate);
         let start = Start { unreported: &unreported, ..steady.start() };
-        let course = Courses::new(WEEKS, delay, 0.0, CountKind::Failures).follow(&[start], false).remove(0);
+        let course = Courses::new(WEEKS, delay, 0.0, CountKind::Failures).follow(&[start], Service::Stays).remove(0);
         // It worked three weeks ago for sure, and is not known to have failed since.
         let failed = -libm::expm1(-3.0 * rate);
         assert!((course.failed_already / failed - 1.0).abs() < 1e-9, "{} {failed}", course.failed_already);
@@ -177,7 +223,7 @@ fn rivals_without_report_have_failed_once_at_most() {
         let unreported =
             steady.law.failed_unreported(&[steady.today], &delay.not_yet(), |_, weeks| weeks as f64 * rate);
         let starts: Vec<Start> = (0..rivals).map(|_| Start { unreported: &unreported, ..steady.start() }).collect();
-        let courses = Courses::new(WEEKS, delay, 0.0, CountKind::Failures).follow(&starts, true);
+        let courses = Courses::new(WEEKS, delay, 0.0, CountKind::Failures).follow(&starts, Service::MayRetire);
         let failed: f64 = courses.iter().map(|course| course.failed_already).sum();
         let truth = -libm::expm1(-3.0 * rate * f64::from(rivals));
         // Of three rivals a week's midpoint is not exact.
@@ -192,7 +238,8 @@ fn rivals_without_report_have_failed_once_at_most() {
     let [old, new] = [Steady::new(1.0, 9.0, 1.0), Steady::new(1.0, 0.0, 0.5)];
     let unreported = old.law.failed_unreported(&[9.0], &weeks_late(3).not_yet(), |_, weeks| 0.1 * weeks as f64);
     let old = Start { unreported: &unreported, ..old.start() };
-    let courses = Courses::new(WEEKS, weeks_late(3), 0.0, CountKind::Failures).follow(&[old, new.start()], true);
+    let courses =
+        Courses::new(WEEKS, weeks_late(3), 0.0, CountKind::Failures).follow(&[old, new.start()], Service::MayRetire);
     let works = libm::exp(-0.3);
     assert!((courses[0].failed_already + works - 1.0).abs() < 1e-9 && courses[1].failed_already == 0.0);
     assert!((total(&courses[1].first) / (works * -libm::expm1(-1.5) / 3.0) - 1.0).abs() < 1e-3);
@@ -200,7 +247,7 @@ fn rivals_without_report_have_failed_once_at_most() {
     let dead = vec![1e304; 3];
     let steady = Steady::new(1.0, 9.0, 1.0);
     let starts = [(); 3].map(|()| Start { unreported: &dead, ..steady.start() });
-    let courses = Courses::new(WEEKS, weeks_late(3), 0.0, CountKind::Failures).follow(&starts, true);
+    let courses = Courses::new(WEEKS, weeks_late(3), 0.0, CountKind::Failures).follow(&starts, Service::MayRetire);
     let failed: f64 = courses.iter().map(|course| course.failed_already).sum();
     assert!((failed - 1.0).abs() < 1e-9, "{failed}");
 }
@@ -215,7 +262,7 @@ fn reports_pair_with_those_of_what_failed_before_today() {
     let unreported = steady.law.failed_unreported(&[steady.today], &delay.not_yet(), |_, weeks| weeks as f64 * rate);
     let pairs = |count: CountKind| {
         let start = Start { unreported: &unreported, ..steady.start() };
-        let course = Courses::new(WEEKS, delay.clone(), 0.0, count).follow(&[start], false).remove(0);
+        let course = Courses::new(WEEKS, delay.clone(), 0.0, count).follow(&[start], Service::Stays).remove(0);
         total(&delay.reported(&course.pairs))
     };
     let (places, mut played) = (200_000, 0.0);
@@ -251,7 +298,7 @@ fn late_weeks_are_as_wide_as_renewal_on_every_path() {
     let mean: Vec<f64> =
         (0..WEEKS).map(|week| fails.iter().map(|fails| fails[week]).sum::<f64>() / paths as f64).collect();
     let centre = Steady::new(4.3, 0.3, 2.2);
-    let course = courses.follow(&[Start { fails: mean.clone(), ..centre.start() }], false).remove(0);
+    let course = courses.follow(&[Start { fails: mean.clone(), ..centre.start() }], Service::Stays).remove(0);
     let mut chances = mean.clone();
     (1..WEEKS).for_each(|week| chances[week] += chances[week - 1]);
     let counts = PartCounts::new(&course, &chances, &plan, &courses);

@@ -5,6 +5,7 @@ mod bad_input;
 mod calibration;
 mod course;
 mod failed;
+mod leaving;
 mod net;
 mod oracle;
 mod ways;

@@ -1,0 +1,100 @@
+//! Vehicles whose last day is announced: nothing of them fails after it. A day that the records have passed was not
+//! known then.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Date32Array, RecordBatch};
+use fleetwear::engine::SimulatePlan;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::{DAYS, assert_defined, fleet_counts, numbers, simulated, steady_fleet, table, texts};
+use crate::small_fleet::{FIRST_DAY, Layout, SmallFleet};
+
+const TODAY: i32 = FIRST_DAY + DAYS - 1;
+const LEAVES: usize = 2;
+
+/// Adds a column of end dates: of one vehicle the given day, of another one years away.
+fn announce(plan: &SimulatePlan, end_day: i32) {
+    let path = plan.data.join("vehicles.parquet");
+    let reader = ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(&path).unwrap()).unwrap();
+    let batch = reader.build().unwrap().next().unwrap().unwrap();
+    let end = |vehicle: usize| match vehicle {
+        LEAVES => Some(end_day),
+        5 => Some(TODAY + 4_000),
+        _ => None,
+    };
+    let ends: ArrayRef = Arc::new((0..batch.num_rows()).map(end).collect::<Date32Array>());
+    let columns = batch.schema().fields().iter().zip(batch.columns()).map(|(f, c)| (f.name().clone(), c.clone()));
+    let batch =
+        RecordBatch::try_from_iter(columns.chain([("leaves_on".to_owned(), ends)]).collect::<Vec<_>>()).unwrap();
+    let mut writer = ArrowWriter::try_new(std::fs::File::create(&path).unwrap(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let dictionary = plan.data.join("dataset.toml");
+    let text = std::fs::read_to_string(&dictionary).unwrap();
+    let text = text.replace("sale_date = \"sold_on\"", "sale_date = \"sold_on\"\nend_date = \"leaves_on\"");
+    std::fs::write(&dictionary, text).unwrap();
+}
+
+/// By row: id and flags; chances of 30, 60 and 90 days and the median life left.
+type Rows = (Vec<[Option<String>; 2]>, Vec<[Option<f64>; 4]>);
+
+fn forecasts(out: &Path) -> Rows {
+    assert_defined(out);
+    let rows = table(out, "forecasts");
+    let [ids, flags] = ["vin", "flags"].map(|name| texts(&rows, name));
+    let columns = ["p_fail_30d", "p_fail_60d", "p_fail_90d", "rul_p50_days"].map(|name| numbers(&rows, name));
+    let values = (0..ids.len()).map(|row| [0, 1, 2, 3].map(|at: usize| columns[at][row])).collect();
+    (ids.into_iter().zip(flags).map(|(id, flags)| [id, flags]).collect(), values)
+}
+
+#[test]
+fn nothing_fails_after_the_announced_end() {
+    let run = |end_day: Option<i32>| {
+        let change = |plan: &mut SimulatePlan| end_day.iter().for_each(|&day| announce(plan, day));
+        simulated(&steady_fleet(12), Layout::ByVehicle(1), change, |out, report| {
+            assert_eq!(report.vehicles, 12);
+            (forecasts(out), fleet_counts(out, "fleet", "to_date"))
+        })
+    };
+    let ((_, stays), stays_counts) = run(None);
+    let ((keys, leaves), leaves_counts) = run(Some(TODAY + 30));
+    let mut seen = 0;
+    for ((key, with), without) in keys.iter().zip(&leaves).zip(&stays) {
+        if key[0] != Some(format!("VIN{}", SmallFleet::id(LEAVES))) {
+            assert!(with == without && key[1].as_deref() == Some(""), "{key:?} {with:?} {without:?}");
+            continue;
+        }
+        seen += 1;
+        assert_eq!(key[1].as_deref(), Some("leaves_service"));
+        let [until_end, two_months, quarter, median] = *with;
+        assert!((until_end.unwrap() / without[0].unwrap() - 1.0).abs() < 2e-3, "{with:?} {without:?}");
+        for later in [two_months, quarter] {
+            assert!((later.unwrap() / until_end.unwrap() - 1.0).abs() < 2e-3, "{with:?}");
+        }
+        assert!(quarter.unwrap() < 0.6 * without[2].unwrap() && median.is_none(), "{with:?} {without:?}: no end");
+    }
+    assert_eq!(seen, 3);
+    // The quarter's pads and bearings are fewer by just those.
+    let lost = |mode: usize| stays_counts[4 * mode + 2]["expected"] - leaves_counts[4 * mode + 2]["expected"];
+    let of_parts: f64 = stays.iter().zip(&leaves).map(|(stays, leaves)| stays[2].unwrap() - leaves[2].unwrap()).sum();
+    let both = lost(0) + lost(1);
+    assert!(of_parts > 0.1 && (both / of_parts - 1.0).abs() < 0.1, "{both} {of_parts}");
+}
+
+#[test]
+fn an_end_that_the_records_have_passed_was_not_known() {
+    let run = |end_day: Option<i32>| {
+        let change = |plan: &mut SimulatePlan| {
+            end_day.iter().for_each(|&day| announce(plan, day));
+            plan.as_of_day = Some(TODAY - 60);
+        };
+        simulated(&steady_fleet(12), Layout::ByVehicle(1), change, |out, _| forecasts(out))
+    };
+    let without = run(None);
+    assert_eq!(run(Some(TODAY - 40)), without);
+    assert_eq!(run(Some(TODAY)), without);
+    assert_ne!(run(Some(TODAY + 1)), without, "this one was announced");
+}
