@@ -10,10 +10,10 @@ use super::progress::with_progress;
 use super::score::choice;
 use super::table::{Table, count, seconds};
 use super::words::Word;
+use crate::engine::simulate_urgent::What;
 use crate::engine::{self, SimulatePlan, SimulateReport};
 use crate::monitor::cohort::Cohort;
 use crate::simulate::expected::CountKind;
-use crate::simulate::survive::FORECAST_DAYS;
 
 /// Simulate the fleet forward: every part's chance to fail, counts by group, and whom to warn
 #[derive(Debug, clap::Args)]
@@ -148,26 +148,36 @@ pub fn summary(report: &SimulateReport, console: &Console) -> String {
     summary.lines()
 }
 
-/// The likeliest to fail soon, as lines.
+/// The most urgent vehicles, a line for each thing that speaks for them.
 pub fn urgent(report: &SimulateReport, console: &Console) -> String {
-    let chances = FORECAST_DAYS.map(|days| format!("{} {days} d", console.word(Word::Within)));
-    let [first, second, third] = &chances;
-    let words = [Word::Vehicle, Word::FailureMode, Word::Position].map(|word| console.word(word));
-    let mut table = Table::new(&[words[0], words[1], words[2], first, second, third, console.word(Word::MedianDays)]);
-    for part in &report.urgent {
-        let [first, second, third] =
-            part.chances.map(|chance| chance.map(|chance| format!("{:.1} %", 100.0 * chance)).unwrap_or_default());
-        table.row([
-            part.vehicle.clone(),
-            part.failure_mode.clone(),
-            part.position.clone().unwrap_or_default(),
-            first,
-            second,
-            third,
-            part.median_days.map(|days| format!("{days:.0}")).unwrap_or_default(),
-        ]);
+    let words = [Word::Vehicle, Word::ActBy, Word::Component, Word::Position, Word::Why];
+    let mut table = Table::new(&words.map(|word| console.word(word)));
+    for one in &report.urgent {
+        for (line, concern) in one.concerns.iter().enumerate() {
+            let first = |text: &str| if line == 0 { text.to_owned() } else { String::new() };
+            table.row([
+                first(&one.vehicle),
+                first(one.act_by.as_deref().unwrap_or_default()),
+                concern.component.clone(),
+                concern.position.clone().unwrap_or_default(),
+                why(&concern.what, console),
+            ]);
+        }
     }
     table.text()
+}
+
+fn why(what: &What, console: &Console) -> String {
+    match what {
+        What::Failed => console.word(Word::FailedNotReplaced).to_owned(),
+        What::Chance { failure_mode, probability, days } => {
+            format!("{failure_mode}: {:.1} % {} {days:.0} d", 100.0 * probability, console.word(Word::Within))
+        }
+        What::Alarm { monitor, reason, days_to_limit: Some(days) } => {
+            format!("{monitor}: {reason}, {} {days:.0} d", console.word(Word::LimitWithin))
+        }
+        What::Alarm { monitor, reason, days_to_limit: None } => format!("{monitor}: {reason}"),
+    }
 }
 
 /// What the monitors found, and which cohort holds more than its share, as lines.

@@ -19,6 +19,7 @@ mod simulate_monitors;
 pub mod simulate_plan;
 mod simulate_setup;
 mod simulate_tables;
+pub mod simulate_urgent;
 pub mod verify;
 mod verify_futures;
 mod verify_nights;

@@ -305,8 +305,9 @@ fn followed(
         .collect::<Result<Vec<_>, BackendError>>()?;
     let survivor = Survivor { world, sides, open_damage: &open_damage, done: Mutex::new(Forecasts::default()) };
     control.emit(Event::Stage { name: "futures", total_rows: None });
+    let lags = survivor.world.courses.not_yet().len();
     let scan =
-        reader.vehicles(as_of_day, &calendar, &|chunk| Ok(survivor.take(chunk)?), &|| Ok(survivor.restart()?))?;
+        reader.vehicles(as_of_day, &calendar, lags, &|chunk| Ok(survivor.take(chunk)?), &|| Ok(survivor.restart()?))?;
     let silent: Vec<u32> = (0..vehicles.known as u32).filter(|&vehicle| !seen.known[vehicle as usize]).collect();
     for vehicles in silent.chunks(SILENT_VEHICLES) {
         control.check()?;
@@ -351,6 +352,14 @@ fn check_memory(plan: &SimulatePlan, setup: &Setup, paths: &PathPlan, modes: usi
 /// Bytes of a batch at most, and the rows that this holds.
 fn batch_bytes(plan: &SimulatePlan) -> usize {
     plan.memory_limit_bytes / 4 / plan.threads.max(1)
+}
+
+/// What a vehicle of a batch takes besides its records: profiles as u64, as filled, as packed, slots and masks; of every
+/// part its results by week, and the chances to have failed in each past week, unreported.
+fn vehicle_bytes(weeks: usize, mechanisms: usize, parts: usize, horizon_weeks: usize, lags: usize) -> usize {
+    // Marks beside the weeks: of the forecasts, of a quarter, of alerts.
+    let columns = horizon_weeks + 8;
+    weeks * mechanisms * 32 + parts * (columns * 8 + lags * size_of::<f64>() + size_of::<Vec<f64>>())
 }
 
 fn batch_rows(plan: &SimulatePlan, setup: &Setup) -> usize {
@@ -462,24 +471,24 @@ impl Reader<'_> {
             *seen.lock().unwrap_or_else(PoisonError::into_inner) = nothing();
             Ok(())
         };
-        self.vehicles(as_of_day, &calendar, &take, &void)?;
+        self.vehicles(as_of_day, &calendar, 0, &take, &void)?;
         Ok(seen.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Reads all histories up to a day, whole vehicles at a time.
+    /// Reads all histories up to a day, whole vehicles at a time; of every part so many past weeks are looked at for
+    /// failures that are not reported.
     fn vehicles(
         &self,
         as_of_day: i32,
         calendar: &Calendar,
+        lags: usize,
         take: &Take,
         void: &Void,
     ) -> Result<ScanReport, EngineError> {
         let plan = self.plan;
         let request = ScanRequest { order: Order::WholeVehicles, ..request(plan, self.setup, Some(as_of_day)) };
-        let mechanisms = self.prepared.model.mechanisms.len();
-        let columns = plan.horizon_weeks + 8;
-        // Profiles as u64, as filled, as packed, slots and masks; results by week.
-        let vehicle_bytes = calendar.weeks * mechanisms * 32 + self.prepared.parts.rows.len() * columns * 8;
+        let (mechanisms, rows) = (self.prepared.model.mechanisms.len(), self.prepared.parts.rows.len());
+        let vehicle_bytes = vehicle_bytes(calendar.weeks, mechanisms, rows, plan.horizon_weeks, lags);
         let share = batch_bytes(plan);
         let size = BatchSize {
             rows: batch_rows(plan, self.setup),
@@ -489,5 +498,22 @@ impl Reader<'_> {
         let report = self.histories.scan(&request, self.control, &sink)?;
         sink.finish().map_err(EngineError::from)?;
         Ok(report)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulate::course::CourseLaw;
+
+    #[test]
+    fn a_batch_holds_the_chances_of_past_weeks_too() {
+        // A part that may have failed in any of so many past weeks.
+        let (parts, lags) = (12, 53);
+        let law = CourseLaw::new(1.0, &[1.0]);
+        let unreported = law.failed_unreported(&[9.0], &vec![0.5; lags], |_, weeks| 0.1 * weeks as f64);
+        let held = parts * (size_of_val(&unreported) + size_of_val(unreported.as_slice()));
+        let without = vehicle_bytes(104, 11, parts, 104, 0) - parts * size_of_val(&unreported);
+        assert!(held > 5_000 && vehicle_bytes(104, 11, parts, 104, lags) >= without + held);
     }
 }

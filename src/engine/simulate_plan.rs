@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::accumulate::Fallback;
 use super::plan::CHUNK_ROWS;
+use super::simulate_urgent::UrgentVehicle;
 use crate::backend::{Choice, DeviceShare};
 use crate::fleet::account::Account;
 use crate::fleet::manifest::{Manifest, ManifestAccount};
@@ -140,8 +141,8 @@ pub struct SimulateReport {
     pub device: String,
     pub device_reason: String,
     pub warnings: Vec<String>,
-    /// The likeliest to fail first.
-    pub urgent: Vec<UrgentPart>,
+    /// The most urgent first.
+    pub urgent: Vec<UrgentVehicle>,
     /// The largest counts to expect.
     pub counts: Vec<ExpectedCount>,
     pub seconds: f64,
@@ -165,19 +166,6 @@ pub struct SimulateNight {
     /// Rows of all nights since then.
     #[serde(rename = "account_since_the_state_began")]
     pub account_of_state: ManifestAccount,
-}
-
-/// A part that is likely to fail soon.
-#[derive(Clone, Debug, PartialEq)]
-pub struct UrgentPart {
-    pub vehicle: String,
-    pub failure_mode: String,
-    pub position: Option<String>,
-    /// To have failed by [`crate::simulate::survive::FORECAST_DAYS`], unreported already or since, as far as the horizon
-    /// reaches.
-    pub chances: [Option<f64>; 3],
-    /// Days until the chance to have failed reaches one half.
-    pub median_days: Option<f64>,
 }
 
 /// What a monitor found.

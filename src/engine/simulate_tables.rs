@@ -6,27 +6,25 @@ use super::error::EngineError;
 use super::monitor_report::Monitoring;
 use super::prepare::Prepared;
 use super::simulate_monitors::findings;
-use super::simulate_plan::{ExpectedCount, SimulateNight, SimulatePlan, SimulateReport, UrgentPart};
+use super::simulate_plan::{ExpectedCount, SimulateNight, SimulatePlan, SimulateReport};
 use super::simulate_setup::Setup;
+use super::simulate_urgent::{NAMED, urgent};
 use crate::backend::survival::PathPlan;
 use crate::fleet::kept::read::KeptHistories;
 use crate::fleet::manifest::{Manifest, ManifestAccount, ManifestModel, StageTiming};
 use crate::fleet::scan::ScanReport;
 use crate::fleet::state::consumed::earlier_inputs;
-use crate::fleet::vehicles::Ids;
 use crate::fleet::writer::{OutputFolder, WriteError};
 use crate::simulate::alerts::Watched;
 use crate::simulate::expected::FleetSums;
 use crate::simulate::fleet_forecast::{self, CountForecast, Counting};
 use crate::simulate::forecast::{self, ForecastRows};
 use crate::simulate::report_delay::ReportDelay;
-use crate::simulate::survive::{BEYOND, FORECAST_DAYS, Forecasts, PartForecast};
+use crate::simulate::survive::{FORECAST_DAYS, Forecasts};
 use crate::simulate::{alerts, scenario, table};
 
 /// Of a mean Gregorian year.
 const DAYS_PER_YEAR: f64 = 365.2425;
-/// Parts and counts that a report names.
-const NAMED: usize = 10;
 
 /// What both passes left behind.
 pub struct Results {
@@ -205,7 +203,7 @@ pub fn written(
         device: results.device.clone(),
         device_reason: results.device_reason.clone(),
         warnings,
-        urgent: urgent(&rows),
+        urgent: urgent(&warned, &rows, watched),
         counts: largest(&counts, setup, &mode_ids, results.calendar_day),
         seconds,
         manifest,
@@ -241,39 +239,6 @@ impl Tables<'_> {
             None => table::hash(batches),
         }
     }
-}
-
-/// The likeliest to have failed by the first of the forecasts' windows, unreported already or since; of equals, the
-/// first in order.
-fn urgent(rows: &ForecastRows) -> Vec<UrgentPart> {
-    let mut urgent: Vec<(u64, u32, usize, PartForecast)> = Vec::new();
-    for (vehicle, parts) in rows.vehicles() {
-        for (row, part) in parts.iter().enumerate() {
-            let Some(sum) = part.failed_q48[0].map(|since| since + part.failed_already_q48) else { continue };
-            let place = urgent.partition_point(|other| other.0 >= sum);
-            if place < NAMED {
-                urgent.insert(place, (sum, vehicle.vehicle, row, *part));
-                urgent.truncate(NAMED);
-            }
-        }
-    }
-    let id = |vehicle: u32| match rows.ids {
-        Ids::Integer(ids) => ids[vehicle as usize].to_string(),
-        Ids::Text(ids) => ids[vehicle as usize].clone(),
-    };
-    let named = urgent.into_iter().map(|(_, vehicle, row, part)| {
-        let template = &rows.parts.rows[row];
-        UrgentPart {
-            vehicle: id(vehicle),
-            failure_mode: rows.model.modes[template.mode].id.clone(),
-            position: rows.parts.parts[template.part].position.clone(),
-            chances: part.failed_q48.map(|since| since.map(|since| rows.chance(since + part.failed_already_q48))),
-            median_days: Some(part.life_left_tenths[1])
-                .filter(|&tenths| tenths != BEYOND)
-                .map(|tenths| f64::from(tenths) / 10.0),
-        }
-    });
-    named.collect()
 }
 
 /// The largest counts of the groups' values (of the fleet, where there is no other group) over the longest of the

@@ -22,7 +22,6 @@ use crate::backend::BackendError;
 use crate::backend::survival::{PART_BITS, PathPlan, SurvivalBackend, SurvivalBatch, pack_increments};
 use crate::fleet::chunk::Chunk;
 use crate::fleet::vehicles::{Vehicles, day_of};
-use crate::model::compiled::CompiledModel;
 use crate::model::life;
 use crate::score::flags::LATE_DAYS;
 use crate::score::parts::{Parts, ScoreRow};

@@ -39,7 +39,9 @@ fn the_demo_runs_from_nothing_to_scores() {
     let small = ["demo", "--vehicles", "100", "--days", "120", "--threads", "2", "--backend", "cpu"];
     let (code, english, stderr) = fleetwear(here.path(), &small);
     assert_eq!(code, Some(0), "{stderr}");
-    for words in ["most worn parts", "content hash", "kernel", "fleetwear-demo/scores", "scored"] {
+    for words in
+        ["most worn parts", "most urgent vehicles", "content hash", "kernel", "fleetwear-demo/scores", "scored"]
+    {
         assert!(english.contains(words), "no {words:?} in {english}");
     }
     let (code, chinese, stderr) = fleetwear(here.path(), &[&small[..], &["--lang", "zh"]].concat());

@@ -6,6 +6,7 @@ use std::path::Path;
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Date32Type, Int64Type};
 use fleetwear::backend::Choice;
+use fleetwear::engine::simulate_urgent::{Concern, What};
 use fleetwear::engine::{EngineError, SimulatePlan, simulate};
 use fleetwear::fixed::threefry::threefry2x32;
 use fleetwear::fleet::scan::ScanKind;
@@ -135,6 +136,68 @@ fn alarms_and_chances_stand_in_one_order_of_urgency() {
         assert!(monitor["drift_limit"].as_f64().unwrap() > 1.0 && monitor["variance_limit"].as_f64().unwrap() > 1.0);
         assert!(table(out, "cohorts").iter().all(|batch| batch.column(2).is_valid(0)));
     });
+}
+
+#[test]
+fn a_report_names_vehicles_with_all_that_speaks_for_them() {
+    let mut fleet = drifting_fleet();
+    // Vehicle 3 drifts, and its bearing has failed.
+    fleet.orders.retain(|order| order.vehicle != 3);
+    let failure =
+        Order { vehicle: 3, component: "bearing", position: Some("left"), kind: "F", day: FIRST_DAY + DAYS - 3 };
+    fleet.orders.push(failure);
+    simulated(&fleet, Layout::ByVehicle(1), watched, |out, report| {
+        let rows = table(out, "alerts");
+        let [vins, reasons, components] = ["vin", "reason", "component"].map(|name| texts(&rows, name));
+        let act_by = days(out, "alerts", "act_by");
+        let mut first: Vec<String> = Vec::new();
+        for vin in vins.iter().flatten() {
+            if first.len() < 10 && !first.contains(vin) {
+                first.push(vin.clone());
+            }
+        }
+        assert_eq!(report.urgent.iter().map(|one| one.vehicle.clone()).collect::<Vec<_>>(), first);
+        for one in &report.urgent {
+            let own: Vec<usize> = (0..vins.len()).filter(|&row| vins[row].as_deref() == Some(&one.vehicle)).collect();
+            let found = one.concerns.iter().map(|concern| (Some(concern.component.clone()), reason(&concern.what)));
+            let expected = own.iter().map(|&row| (components[row].clone(), reasons[row].clone().unwrap()));
+            assert_eq!(found.collect::<Vec<_>>(), expected.collect::<Vec<_>>(), "{}", one.vehicle);
+            assert_eq!(one.act_by.is_some(), act_by[own[0]].is_some());
+        }
+        let third = report.urgent.iter().find(|one| Some(&one.vehicle) == id(3).as_ref()).unwrap();
+        assert!(third.concerns[0].what == What::Failed && third.concerns.len() >= 2, "{third:?}");
+        assert!(matches!(third.concerns[1].what, What::Alarm { .. } | What::Chance { .. }));
+    });
+    // Nobody is alerted: the likeliest to fail, each vehicle once.
+    simulated(
+        &steady_fleet(14),
+        Layout::ByVehicle(1),
+        |_| (),
+        |out, report| {
+            assert_eq!((report.alerts, report.urgent.len()), (0, 10));
+            let chances: Vec<f64> = (report.urgent.iter())
+                .map(|one| match &one.concerns[..] {
+                    [Concern { what: What::Chance { probability, days, .. }, .. }] if *days == 30.0 => *probability,
+                    other => panic!("{other:?}"),
+                })
+                .collect();
+            assert!(chances.iter().rev().is_sorted(), "{chances:?}");
+            let mut vehicles: Vec<&String> = report.urgent.iter().map(|one| &one.vehicle).collect();
+            vehicles.sort();
+            vehicles.dedup();
+            assert_eq!(vehicles.len(), 10);
+            let all = numbers(&table(out, "forecasts"), "p_fail_30d").into_iter().flatten().fold(0.0, f64::max);
+            assert!(chances[0] == all && report.urgent.iter().all(|one| one.act_by.is_none()));
+        },
+    );
+}
+
+fn reason(what: &What) -> String {
+    match what {
+        What::Failed => "failed_not_replaced".to_owned(),
+        What::Chance { .. } => "probability".to_owned(),
+        What::Alarm { reason, .. } => (*reason).to_owned(),
+    }
 }
 
 fn content(layout: Layout, change: impl Fn(&mut SimulatePlan)) -> serde_json::Map<String, serde_json::Value> {

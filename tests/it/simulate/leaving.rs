@@ -26,7 +26,8 @@ fn announce(plan: &SimulatePlan, end_day: i32) {
         _ => None,
     };
     let ends: ArrayRef = Arc::new((0..batch.num_rows()).map(end).collect::<Date32Array>());
-    let columns = batch.schema().fields().iter().zip(batch.columns()).map(|(f, c)| (f.name().clone(), c.clone()));
+    let schema = batch.schema();
+    let columns = schema.fields().iter().zip(batch.columns()).map(|(f, c)| (f.name().clone(), c.clone()));
     let batch =
         RecordBatch::try_from_iter(columns.chain([("leaves_on".to_owned(), ends)]).collect::<Vec<_>>()).unwrap();
     let mut writer = ArrowWriter::try_new(std::fs::File::create(&path).unwrap(), batch.schema(), None).unwrap();
