@@ -34,6 +34,7 @@ use crate::simulate::earlier_use::EarlierUse;
 use crate::simulate::error::SimulateError;
 use crate::simulate::expected::{CountKind, ExpectedSums};
 use crate::simulate::failed_parts::FailedParts;
+use crate::simulate::few_years;
 use crate::simulate::parameters::{draw_of_paths, draws, weather_of_paths};
 use crate::simulate::paths::{DrawPlan, ZoneRecord, draw};
 use crate::simulate::profile::{BatchSlots, Calendar, Kernel, OpenDamage};
@@ -210,6 +211,17 @@ fn followed(
             ZoneRecord { name: name.clone(), on_record }
         })
         .collect();
+    let weeks_on_record: Vec<usize> =
+        records.iter().map(|zone| zone.on_record.iter().filter(|&&week| week).count()).collect();
+    let poor = weeks_on_record.iter().filter(|&&weeks| weeks < plan.horizon_weeks).count();
+    if poor > 0 {
+        let (horizon, most) = (plan.horizon_weeks, weeks_on_record.iter().max().unwrap_or(&0));
+        let text = format!(
+            "the horizon is {horizon} weeks, and the records of {poor} of {} zones are shorter (the longest is {most} weeks): their futures repeat what there is (flag horizon_beyond_records)",
+            records.len()
+        );
+        warn(&mut warnings, control, text);
+    }
     let parameters_drawn = setup.covariance.as_ref().is_some_and(|covariance| !covariance.parameters.is_empty());
     let drawn = draw(&DrawPlan {
         zones: &records,
@@ -236,6 +248,10 @@ fn followed(
         draws: draw_of_paths(plan.paths, parameter_draws.len()),
         marks: marks(&prepared.model, plan.horizon_weeks),
     };
+    // Vehicles of each zone, at its busiest.
+    let in_zone = |zone: usize| seen.sums[0].zone_vehicles(&cohorts, zone).into_iter().max().unwrap_or(0) as f64;
+    let vehicles_of_zones: Vec<f64> = (0..records.len()).map(in_zone).collect();
+    let widening = few_years::factors(&drawn.sources, &vehicles_of_zones, &path_plan);
     check_memory(plan, setup, &path_plan, prepared.model.modes.len())?;
     let parts = seen.vehicles * prepared.parts.rows.len() as u64;
     let survival_why = Mutex::new(String::new());
@@ -282,7 +298,7 @@ fn followed(
         hindsight_until_day: setup.axis.calendar_day(reader.hindsight_until_day(as_of_day)?),
         season_missing: drawn.season_missing,
         earlier_use: laws.iter().map(|law| EarlierUse::new(law.weibull_shape, &law.clock_exponents)).collect(),
-        weeks_on_record: calendar.weeks,
+        weeks_on_record,
         laws: laws.iter().map(|law| CourseLaw::new(law.weibull_shape, &law.clock_exponents)).collect(),
         courses: Courses::new(
             plan.horizon_weeks,
@@ -324,6 +340,7 @@ fn followed(
         calendar_day: calendar.as_of_day,
         plan: path_plan,
         parameters_drawn,
+        widening,
         forecasts: done.into_inner().unwrap_or_else(PoisonError::into_inner),
         sums,
         delay: delay.unwrap_or_else(ReportDelay::none),

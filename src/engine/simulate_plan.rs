@@ -12,7 +12,9 @@ use crate::fleet::account::Account;
 use crate::fleet::manifest::{Manifest, ManifestAccount};
 use crate::fleet::scan::{ScanKind, UnreadableFile};
 use crate::monitor::cohort::Cohort;
+use crate::simulate::count_law::{CountLaw, mixture_below_and_up_to};
 use crate::simulate::expected::CountKind;
+use crate::simulate::fleet_forecast::{Variance, Window};
 
 /// A simulation. [`SimulatePlan::new`] fills in what hardly anybody changes.
 #[derive(Clone, Debug)]
@@ -51,6 +53,8 @@ pub struct SimulatePlan {
     pub monitors: bool,
     /// False alarms that each monitor may give in 100,000 vehicle-days; `None`: as the model says.
     pub false_alarms_per_100000_days: Option<f64>,
+    /// Hand out the law of every count with the report: what came is placed in it.
+    pub keep_laws: bool,
     /// Put the BLAKE3 hashes of the inputs into the manifest.
     pub hash_inputs: bool,
     /// Keep the histories here and go on from them, night by night.
@@ -93,6 +97,7 @@ impl SimulatePlan {
             count: CountKind::Failures,
             monitors: true,
             false_alarms_per_100000_days: None,
+            keep_laws: false,
             hash_inputs: true,
             state: None,
             rebuild_state: false,
@@ -143,6 +148,8 @@ pub struct SimulateReport {
     pub warnings: Vec<String>,
     /// The most urgent first.
     pub urgent: Vec<UrgentVehicle>,
+    /// Of every row of `fleet_forecast`, if the plan asks for them.
+    pub laws: Vec<CountLaws>,
     /// The largest counts to expect.
     pub counts: Vec<ExpectedCount>,
     pub seconds: f64,
@@ -166,6 +173,29 @@ pub struct SimulateNight {
     /// Rows of all nights since then.
     #[serde(rename = "account_since_the_state_began")]
     pub account_of_state: ManifestAccount,
+}
+
+/// The law of one count of `fleet_forecast`.
+#[derive(Clone, Debug)]
+pub struct CountLaws {
+    pub group_by: String,
+    /// As there: null for the fleet, and for vehicles without a value.
+    pub group: Option<String>,
+    pub failure_mode: String,
+    pub window: Window,
+    pub expected: f64,
+    pub variance: Variance,
+    /// Equally likely.
+    pub on_paths: Vec<CountLaw>,
+}
+
+impl CountLaws {
+    /// Where a count that came stands in its law: the probability integral transform, with a count's own chance divided
+    /// by a draw from 0 to 1. Uniform if the forecasts are right.
+    pub fn place(&self, came: i64, draw: f64) -> f64 {
+        let (below, up_to) = mixture_below_and_up_to(&self.on_paths, came);
+        below + draw * (up_to - below)
+    }
 }
 
 /// What a monitor found.

@@ -6,7 +6,7 @@ use super::error::EngineError;
 use super::monitor_report::Monitoring;
 use super::prepare::Prepared;
 use super::simulate_monitors::findings;
-use super::simulate_plan::{ExpectedCount, SimulateNight, SimulatePlan, SimulateReport};
+use super::simulate_plan::{CountLaws, ExpectedCount, SimulateNight, SimulatePlan, SimulateReport};
 use super::simulate_setup::Setup;
 use super::simulate_urgent::{NAMED, urgent};
 use crate::backend::survival::PathPlan;
@@ -34,6 +34,8 @@ pub struct Results {
     pub calendar_day: i32,
     pub plan: PathPlan,
     pub parameters_drawn: bool,
+    /// [`crate::simulate::few_years::factors`].
+    pub widening: Vec<f64>,
     pub forecasts: Forecasts,
     /// Of the model, and of the scenario after it.
     pub sums: Vec<FleetSums>,
@@ -79,8 +81,11 @@ pub fn written(
         as_of_day: results.calendar_day,
         kind: plan.count,
         delay: &results.delay,
+        widening: &results.widening,
+        parameters_drawn: results.parameters_drawn,
+        keep_laws: plan.keep_laws,
     };
-    let counts = sums.first().map(|sums| counting.rows(sums, results.parameters_drawn)).unwrap_or_default();
+    let counts = sums.first().map(|sums| counting.rows(sums)).unwrap_or_default();
     let names = results.monitoring.as_ref().map(Monitoring::names).unwrap_or_default();
     let alarms = results.monitoring.as_ref().map(|found| found.alarms.as_slice()).unwrap_or_default();
     let watched = Watched { monitors: &names, alarms };
@@ -204,6 +209,7 @@ pub fn written(
         device_reason: results.device_reason.clone(),
         warnings,
         urgent: urgent(&warned, &rows, watched),
+        laws: laws(&counts, setup, &mode_ids),
         counts: largest(&counts, setup, &mode_ids, results.calendar_day),
         seconds,
         manifest,
@@ -239,6 +245,21 @@ impl Tables<'_> {
             None => table::hash(batches),
         }
     }
+}
+
+/// The laws that were kept.
+fn laws(counts: &[CountForecast], setup: &Setup, mode_ids: &[String]) -> Vec<CountLaws> {
+    let kept = counts.iter().filter(|row| !row.laws.is_empty());
+    let named = kept.map(|row| CountLaws {
+        group_by: setup.groups[row.group].group_by.clone(),
+        group: setup.groups[row.group].value.clone(),
+        failure_mode: mode_ids[row.mode].clone(),
+        window: row.window,
+        expected: row.expected,
+        variance: row.variance,
+        on_paths: row.laws.clone(),
+    });
+    named.collect()
 }
 
 /// The largest counts of the groups' values (of the fleet, where there is no other group) over the longest of the

@@ -95,7 +95,7 @@ fn tilted(chances: &[f64], sum: f64) -> Vec<f64> {
 }
 
 /// The chance of at most k, by the moments.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum CountLaw {
     /// `[k]` is the chance of at most k.
     Table(Vec<f64>),

@@ -10,7 +10,8 @@
 //! does to successors' own age. The count's variance on a path takes renewals as they are, pairs of failures in one
 //! place included, but never above the Poisson law's; where successors are more than a hundredth of the first
 //! failures the law is that of these moments. Windows are the weeks to come, and from today to each
-//! mark (30, 60, 90 days, 13 weeks, the alerts' horizons).
+//! mark (30, 60, 90 days, 13 weeks, the alerts' horizons). Counts on paths are moved apart as far as a record of few
+//! years asks for ([`super::few_years`]).
 //!
 //! The count's variance has three parts that add up: *chance* is the mean over paths of the law's own variance;
 //! *weather* and *parameters* divide the variance of the law's mean between paths. Where no parameter is drawn all of
@@ -37,6 +38,7 @@ use rayon::prelude::*;
 
 use super::count_law::{CountLaw, LARGE_CHANCE, Moments, of_parts, quantile};
 use super::expected::{CountKind, ExpectedRow, FleetSums, by_column, sevenths};
+use super::few_years;
 use super::parameters::PATHS_PER_WEATHER;
 use super::report_delay::ReportDelay;
 use super::table::{self, Columns};
@@ -79,6 +81,8 @@ pub struct CountForecast {
     /// At 5, 50 and 95 %.
     pub quantiles: [i64; 3],
     pub variance: Variance,
+    /// Of the count on each path, equally likely; empty unless they are kept.
+    pub laws: Vec<CountLaw>,
 }
 
 /// Where a count's variance comes from.
@@ -120,6 +124,12 @@ pub struct Counting<'a> {
     pub as_of_day: i32,
     pub kind: CountKind,
     pub delay: &'a ReportDelay,
+    /// [`few_years::factors`], one a column.
+    pub widening: &'a [f64],
+    /// Two paths share each weather, and what they differ by is parameters.
+    pub parameters_drawn: bool,
+    /// Keep the laws of [`CountForecast::laws`].
+    pub keep_laws: bool,
 }
 
 /// A group's counts of one mode.
@@ -191,6 +201,9 @@ impl Counting<'_> {
                 let squares = (squares[at] + of(&expected.squares_q48)).clamp(0.0, mean);
                 counts.moments.push(Moments { mean, squares });
             }
+            let on_paths = &mut counts.moments[column * plan.paths..];
+            let paths_per_weather = if self.parameters_drawn { PATHS_PER_WEATHER } else { 1 };
+            few_years::widen(on_paths, self.widening[column], paths_per_weather);
             counts.first.push(first + standing);
             let mut parts: Vec<f64> = expected.parts.iter().flatten().map(|part| part[column]).collect();
             // In whatever order they came.
@@ -240,7 +253,7 @@ impl Counting<'_> {
     }
 
     /// The rows of all groups and modes, on the current rayon pool.
-    pub fn rows(&self, sums: &FleetSums, parameters_drawn: bool) -> Vec<CountForecast> {
+    pub fn rows(&self, sums: &FleetSums) -> Vec<CountForecast> {
         let windows = windows(self.plan, self.as_of_day);
         (0..self.groups.len() * self.modes)
             .into_par_iter()
@@ -257,7 +270,8 @@ impl Counting<'_> {
                         expected_first: counts.first[window.column],
                         expected: mean(moments.iter().map(|one| one.mean)),
                         quantiles: LEVELS.map(|level| quantile(&laws, level)),
-                        variance: Variance::of(moments, parameters_drawn),
+                        variance: Variance::of(moments, self.parameters_drawn),
+                        laws: if self.keep_laws { laws } else { Vec::new() },
                     }
                 })
             })

@@ -6,7 +6,7 @@
 //! every part along every path ([`survive`]). [`settle`] makes of a part's chances what a forecast says: it may have
 //! failed, reported ([`failed_parts`]) or not ([`report_delay`]), competes or retires ([`retirement`]), and its successors fail too
 //! ([`course`]); [`expected`] adds that up by group. [`forecast`] makes the rows of the parts, [`fleet_forecast`] counts of
-//! groups by [`count_law`], [`alerts`] the list of whom to warn, alarms of
+//! groups by [`count_law`], as wide as so short a record asks for ([`few_years`]), [`alerts`] the list of whom to warn, alarms of
 //! [`crate::monitor`] among them. [`scenario`] changes the future and nothing else.
 
 pub mod alerts;
@@ -17,6 +17,7 @@ pub mod earlier_use;
 pub mod error;
 pub mod expected;
 pub mod failed_parts;
+pub mod few_years;
 pub mod flags;
 pub mod fleet_forecast;
 pub mod forecast;

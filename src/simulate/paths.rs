@@ -50,6 +50,8 @@ pub struct Drawn {
     pub source_week: Vec<u16>,
     /// Of each zone: whether some block found none of its season.
     pub season_missing: Vec<bool>,
+    /// `[zone][block]`: the first weeks of the source blocks that may be drawn.
+    pub sources: Vec<Vec<Vec<u16>>>,
 }
 
 /// Draws every path. With no week on record at all, the first source week is replayed.
@@ -61,6 +63,7 @@ pub fn draw(plan: &DrawPlan) -> Drawn {
     let mut drawn = Drawn {
         source_week: Vec::with_capacity(plan.zones.len() * plan.weather.len() * plan.horizon_weeks),
         season_missing: Vec::with_capacity(plan.zones.len()),
+        sources: Vec::with_capacity(plan.zones.len()),
     };
     for zone in plan.zones {
         let of_zone = starts(&zone.on_record);
@@ -90,6 +93,7 @@ pub fn draw(plan: &DrawPlan) -> Drawn {
                 drawn.source_week.push(((usize::from(start) + place) % weeks.max(1)) as u16);
             }
         }
+        drawn.sources.push(candidates);
     }
     drawn
 }

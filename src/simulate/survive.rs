@@ -61,8 +61,8 @@ pub struct World<'a> {
     /// The rows of a vehicle, those that compete together.
     pub sets: Vec<RowSet>,
     pub count: CountKind,
-    /// Whole weeks on record in the fleet.
-    pub weeks_on_record: usize,
+    /// Whole weeks on record in each zone.
+    pub weeks_on_record: Vec<usize>,
 }
 
 /// One model's future: the model itself, or under a scenario.
@@ -351,7 +351,7 @@ impl Futures {
         }
         flags.raise(Flag::NoRecentRecords, stale);
         flags.raise(Flag::SeasonNotOnRecord, world.season_missing[zones[place] as usize]);
-        flags.raise(Flag::HorizonBeyondRecords, world.plan.weeks > world.weeks_on_record);
+        flags.raise(Flag::HorizonBeyondRecords, world.plan.weeks > world.weeks_on_record[zones[place] as usize]);
         flags.raise(Flag::UnlistedVehicle, one.vehicle as usize >= world.vehicles.known);
         flags
     }

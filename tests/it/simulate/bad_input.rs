@@ -47,6 +47,37 @@ fn poor_histories_are_forecast_and_flagged() {
     );
 }
 
+#[test]
+fn a_horizon_beyond_a_zones_records_is_flagged_there_alone() {
+    let mut fleet = steady_fleet(9);
+    // Zones are models here: that of 1, 4 and 7 has forty weeks, the others sixty.
+    fleet.days.retain(|day| day.vehicle % 3 != 1 || day.day > FIRST_DAY + DAYS - 1 - 7 * 40);
+    let run = |weeks: usize| {
+        simulated(
+            &fleet,
+            Layout::ByVehicle(1),
+            |plan| plan.horizon_weeks = weeks,
+            |out, report| {
+                assert_defined(out);
+                let flagged = |vehicle: usize| {
+                    let rows = flags(out, vehicle);
+                    assert_eq!(rows.len(), 3);
+                    rows.iter().all(|flags| flags.split(',').any(|one| one == "horizon_beyond_records"))
+                };
+                let warned: Vec<String> =
+                    report.warnings.iter().filter(|text| text.starts_with("the horizon is")).cloned().collect();
+                ((0..9).map(flagged).collect::<Vec<bool>>(), warned)
+            },
+        )
+    };
+    let (flagged, warned) = run(52);
+    assert_eq!(flagged, [false, true, false, false, true, false, false, true, false]);
+    assert!(warned.len() == 1 && warned[0].contains("52 weeks") && warned[0].contains("1 of 3 zones"), "{warned:?}");
+    let (flagged, warned) = run(39);
+    assert!(!flagged.contains(&true) && warned.is_empty(), "{flagged:?} {warned:?}");
+    assert!(!run(61).0.contains(&false), "beyond the longest too");
+}
+
 /// Each vehicle the only one of its zone and its group, one with ten days, one with none: nobody to learn from.
 #[test]
 fn vehicles_alone_in_zone_and_group_are_forecast_and_flagged() {

@@ -314,10 +314,21 @@ fn late_weeks_are_as_wide_as_renewal_on_every_path() {
         }
     }
     let groups = [Group { group_by: "fleet".into(), value: None, cells: vec![0] }];
-    let (kind, delay) = (CountKind::Failures, ReportDelay::none());
-    let counting = Counting { plan: &plan, modes: 1, groups: &groups, as_of_day: 0, kind, delay: &delay };
+    let (kind, delay, widening) = (CountKind::Failures, ReportDelay::none(), vec![1.0; WEEKS]);
+    let counting = Counting {
+        plan: &plan,
+        modes: 1,
+        groups: &groups,
+        as_of_day: 0,
+        kind,
+        delay: &delay,
+        widening: &widening,
+        parameters_drawn: false,
+        keep_laws: false,
+    };
+
     let sums = FleetSums { survival, expected: expected.finish() };
-    let rows = counting.rows(&sums, false);
+    let rows = counting.rows(&sums);
     let renewals: Vec<Course> = on_paths.iter().map(|steady| steady.follow(ReportDelay::none())).collect();
     for week in [60, 80, 100] {
         let laws: Vec<CountLaw> = (renewals.iter())
