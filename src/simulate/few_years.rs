@@ -3,8 +3,8 @@
 //! Of two years on record a season has a dozen weeks, and futures are drawn from those alone: they know neither how far
 //! the mean of so few lies from the climate's own nor how rare the weather was. Counts forecast from them are too narrow
 //! (90 % intervals of 13-week totals held 80 % on the nine climates of `datasets/climate`, of 4-week totals 76 %). So a
-//! count's departures from its mean over paths are multiplied, in logarithms, by a factor for each window: what a
-//! prediction from so small a sample needs, as for a normal law whose mean and variance are estimated,
+//! count's departures from its mean over paths are multiplied, in logarithms of its hazard, by a factor for each window:
+//! what a prediction from so small a sample needs, as for a normal law whose mean and variance are estimated,
 //!
 //! ```text
 //! factor² = (Σ f + Σ Σ f f' 4 |S ∩ S'| / (|S| |S'|)) / Σ f (1 − 4 / |S|) × (t / z)²
@@ -26,6 +26,8 @@ use crate::backend::survival::PathPlan;
 
 /// Where a season has hardly been seen nothing can be said of its spread: no factor is larger.
 pub const MOST: f64 = 3.0;
+/// A chance beyond which a hazard is hardly a number.
+const MOST_CHANCE: f64 = 1.0 - 1e-9;
 /// 95 % point of the normal law.
 const Z95: f64 = 1.644_853_626_951_472_2;
 
@@ -105,26 +107,39 @@ fn student95(degrees: f64) -> f64 {
     z * (1.0 + terms[0] / n + terms[1] / (n * n) + terms[2] / (n * n * n))
 }
 
-/// Moves the means of a count on all paths away from their mean by a factor, in logarithms; that mean stays. Paths that
-/// share their weather stand next to each other and move together: what they differ by is no weather.
+/// Moves a count's hazard on all paths away from its mean by a factor, in logarithms; the count's mean stays. Weather
+/// multiplies hazards, and what is nearly sure to fail gets no surer: a count stays below the number of equal parts that
+/// would have its moments. Paths that share their weather stand next to each other and move together: what they differ
+/// by is no weather.
 pub fn widen(paths: &mut [Moments], factor: f64, paths_per_weather: usize) {
-    let count = paths.len() as f64;
-    let centre = paths.iter().map(|one| one.mean).sum::<f64>() / count;
+    let mean = |of: &dyn Fn(&Moments) -> f64, paths: &[Moments]| paths.iter().map(of).sum::<f64>() / paths.len() as f64;
+    let centre = mean(&|one| one.mean, paths);
     if factor <= 1.0 || centre <= 0.0 {
         return;
     }
+    // Infinite where chances are too small to be squared.
+    let parts = centre * centre / mean(&|one| one.squares, paths);
+    let chance = |one: &Moments| (one.mean / parts).min(MOST_CHANCE);
+    let hazard = |one: &Moments| if parts.is_finite() { -libm::log1p(-chance(one)) } else { one.mean };
+    let hazard_centre = mean(&hazard, paths);
     for shared in paths.chunks_mut(paths_per_weather.max(1)) {
-        let weather = shared.iter().map(|one| one.mean).sum::<f64>() / shared.len() as f64;
-        scale(shared, libm::pow(weather / centre, factor - 1.0));
+        let by = libm::pow(mean(&hazard, shared) / hazard_centre, factor - 1.0);
+        for one in shared {
+            let hazard = hazard(one) * by;
+            let moved = if parts.is_finite() { parts * -libm::expm1(-hazard) } else { hazard };
+            scale(one, moved / one.mean, parts);
+        }
     }
-    let now = paths.iter().map(|one| one.mean).sum::<f64>() / count;
-    scale(paths, centre / now);
+    let now = mean(&|one| one.mean, paths);
+    paths.iter_mut().for_each(|one| scale(one, centre / now, parts));
 }
 
-fn scale(paths: &mut [Moments], by: f64) {
-    for one in paths {
-        one.mean *= by;
-        one.squares = (one.squares * by * by).min(one.mean);
+/// Multiplies a count, as far as there are parts.
+fn scale(one: &mut Moments, by: f64, parts: f64) {
+    let mean = (one.mean * by).min(parts);
+    if one.mean > 0.0 && mean > 0.0 {
+        one.squares = (one.squares * (mean / one.mean) * (mean / one.mean)).min(mean);
+        one.mean = mean;
     }
 }
 
@@ -240,17 +255,38 @@ mod tests {
 
     #[test]
     fn what_shares_its_weather_moves_together_and_the_mean_stays() {
-        let mut paths: Vec<Moments> =
-            [9.0, 11.0, 19.0, 21.0].map(|mean| Moments { mean, squares: 0.01 * mean * mean }).to_vec();
-        widen(&mut paths, 2.0, 2);
-        let means: Vec<f64> = paths.iter().map(|one| one.mean).collect();
-        assert!((means.iter().sum::<f64>() - 60.0).abs() < 1e-9 && (means[1] / means[0] - 11.0 / 9.0).abs() < 1e-12);
-        assert!(((means[2] + means[3]) / (means[0] + means[1]) - 4.0).abs() < 1e-9, "{means:?}");
-        assert!(paths.iter().all(|one| (one.squares / (one.mean * one.mean) - 0.01).abs() < 1e-12));
+        let rare = |squares: f64| [9.0, 11.0, 19.0, 21.0].map(|mean| Moments { mean, squares: squares * mean * mean });
+        for squares in [0.0, 1e-9] {
+            let mut paths = rare(squares);
+            widen(&mut paths, 2.0, 2);
+            let means = paths.map(|one| one.mean);
+            assert!((means.iter().sum::<f64>() - 60.0).abs() < 1e-9 && (means[1] / means[0] - 11.0 / 9.0).abs() < 1e-6);
+            assert!(((means[2] + means[3]) / (means[0] + means[1]) - 4.0).abs() < 1e-6, "{means:?}");
+            assert!(paths.iter().all(|one| (one.squares - squares * one.mean * one.mean).abs() < 1e-12));
+        }
         for (factor, mean) in [(1.0, 5.0), (2.0, 0.0)] {
             let mut paths = [Moments { mean, squares: 0.0 }; 3];
             widen(&mut paths, factor, 2);
             assert_eq!(paths, [Moments { mean, squares: 0.0 }; 3]);
         }
+    }
+
+    #[test]
+    fn what_is_nearly_sure_gets_no_surer_than_that() {
+        // Three parts of these chances each; a sure one, which no weather moves.
+        let of = |parts: f64, chance: f64| Moments { mean: parts * chance, squares: parts * chance * chance };
+        let mut paths = [0.9, 0.94, 0.97, 0.99].map(|chance| of(3.0, chance));
+        let before = paths.map(|one| one.mean);
+        widen(&mut paths, 3.0, 1);
+        let [least, .., most] = paths.map(|one| one.mean);
+        assert!(least < before[0] - 0.1 && most > before[3] && most <= 3.0, "{paths:?}");
+        assert!((paths.iter().map(|one| one.mean).sum::<f64>() / before.iter().sum::<f64>() - 1.0).abs() < 0.01);
+        assert!(paths.iter().all(|one| one.squares <= one.mean));
+        let mut sure = [of(1.0, 1.0); 4];
+        widen(&mut sure, 3.0, 1);
+        assert!(sure.iter().all(|one| (one.mean - 1.0).abs() < 1e-6 && one.mean <= 1.0), "{sure:?}");
+        let mut mixed = [of(2.0, 1e-300), of(2.0, 0.0), of(2.0, 0.5)];
+        widen(&mut mixed, 3.0, 1);
+        assert!(mixed.iter().all(|one| one.mean.is_finite() && one.squares.is_finite()), "{mixed:?}");
     }
 }
