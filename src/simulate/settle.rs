@@ -81,7 +81,7 @@ pub struct Pushed {
     pub zones: Vec<u32>,
     /// `[vehicle * rows + row]`: [`super::failed_parts`].
     pub failed: Vec<bool>,
-    /// One a vehicle: days until its last in service, where that is known.
+    /// One a vehicle: days until its last in service, where that is announced.
     pub days_left: Vec<Option<u32>>,
     /// In the model's order.
     pub modes: Vec<PushedMode>,
@@ -187,9 +187,9 @@ impl Settled<'_> {
                 };
                 let starts: Vec<Start> = set.rows.iter().zip(&chances).map(start).collect();
                 let service = match pushed.days_left[place] {
-                    Some(days) => Service::Until { days },
+                    Some(days) if days < world.horizon_days() => Service::Until { days },
                     None if set.competes => Service::MayRetire,
-                    None => Service::Stays,
+                    _ => Service::Stays,
                 };
                 let courses = match has_failed {
                     true => world.courses.follow_failed(&starts, service),

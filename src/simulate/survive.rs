@@ -120,11 +120,16 @@ pub struct Survivor<'a> {
 }
 
 impl World<'_> {
-    /// Days until a vehicle's last in service, if that is announced and lies within the horizon.
+    /// Days until a vehicle's last in service, if that is announced.
     fn days_left(&self, vehicle: usize) -> Option<u32> {
         let end = self.calendar.axis.calendar_day(day_of(&self.vehicles.end_day, vehicle)?);
-        let days = u32::try_from(i64::from(end) - i64::from(self.calendar.as_of_day)).ok()?;
-        (end > self.hindsight_until_day && days < (self.plan.weeks as u32) * DAYS_PER_WEEK as u32).then_some(days)
+        let announced = end > self.hindsight_until_day;
+        u32::try_from(i64::from(end) - i64::from(self.calendar.as_of_day)).ok().filter(|_| announced)
+    }
+
+    /// Days that the futures last.
+    pub fn horizon_days(&self) -> u32 {
+        self.plan.weeks as u32 * DAYS_PER_WEEK as u32
     }
 }
 
@@ -307,7 +312,8 @@ impl Futures {
                         let earlier = (one.earlier_q48 as f64 * share) as u64;
                         one.since_q48.saturating_add(earlier).min(i64::MAX as u64)
                     }));
-                    flags.raise(Flag::LeavesService, pushed.days_left[place].is_some());
+                    let leaves = pushed.days_left[place].is_some_and(|days| days < world.horizon_days());
+                    flags.raise(Flag::LeavesService, leaves);
                     flags.raise(Flag::FailedNotReplaced, failed);
                     let part = templates[row].part;
                     flags.raise(Flag::OldFailureNotReplaced, !failed && world.failed.is_doubtful(vehicle, part));
