@@ -155,7 +155,9 @@ fn who_leaves_on_a_known_day_fails_until_then() {
         let course = courses.follow(&[steady.start()], Service::Until { days }).remove(0);
         let expected = 0.5 * f64::from(days) / (7.0 * WEEKS as f64);
         let all = total(&course.first) + total(&course.renewed);
-        assert!((all / expected.max(1e-12) - 1.0).abs() < 3e-3 || days == 0 && all == 0.0, "{days}: {all} {expected}");
+        // Successors' failures are spread evenly over their block of four weeks, of which half a block's hazard is too many.
+        let error = 0.5 * 0.5 / BLOCKS as f64;
+        assert!((all / expected.max(1e-12) - 1.0).abs() < error || days == 0 && all == 0.0, "{days}: {all} {expected}");
         // To marks in the week of the end: before it and after it.
         let marks =
             vec![Mark { week: 10, sevenths: 2 }, Mark { week: 10, sevenths: 6 }, Mark { week: 11, sevenths: 0 }];
@@ -170,7 +172,7 @@ fn who_leaves_on_a_known_day_fails_until_then() {
         for (at, until) in [72.0, 76.0, 77.0].into_iter().enumerate() {
             let to_mark = counts.first[WEEKS + at] + counts.renewed[WEEKS + at];
             let expected = 0.5 * f64::min(until, f64::from(days)) / (7.0 * WEEKS as f64);
-            assert!((to_mark - expected).abs() < 3e-3 * expected + 1e-12, "{days} {until}: {to_mark} {expected}");
+            assert!((to_mark - expected).abs() < error * expected + 1e-12, "{days} {until}: {to_mark} {expected}");
         }
     }
 }
