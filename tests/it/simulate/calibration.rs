@@ -7,6 +7,10 @@
 //! together, and all forecasts of a zone are made from the same two years, so a fleet of nine zones tells nine things
 //! about 13 weeks and hardly more about their weeks: hence many small fleets. A window seal with sixteen places fails
 //! often enough for a few hundred vehicles to make twenty failures a week.
+//!
+//! Forecasts say what comes if nobody acts. The synthetic fleets have a pilot in their last months, whose owners are
+//! warned by the level of the mode's alert (or a usual one) and have parts replaced before they fail; so the models here
+//! have a level that nobody reaches. With the pilot's replacements 4 % fewer failures come than are forecast.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -38,6 +42,7 @@ component = "window_seal"
 positions = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16"]
 weibull_shape = 1.5
 competes = true
+alert = { horizon_days = 30, probability = 0.999 }
   [[failure_mode.mechanism]]
   id = "cold"
   exposure = "days"
@@ -315,15 +320,18 @@ fn coverages(counts: &[Count]) -> (usize, [f64; 3]) {
     (weeks.count(), [shared, independent, of_quarters])
 }
 
-fn passenger_model() -> &'static str {
-    SHIPPED.iter().find(|(name, _)| *name == "ev-passenger").unwrap().1
+/// The shipped model, which warns nobody.
+fn passenger_model() -> String {
+    let (_, text) = SHIPPED.iter().find(|(name, _)| *name == "ev-passenger").unwrap();
+    assert!(text.contains("probability = 0.2 }"));
+    text.replace("probability = 0.2 }", "probability = 0.999 }")
 }
 
 const SMALL: Size = Size { vehicles: 1_500, zones: &["helsinki", "shanghai"], past_days: 400, future_weeks: 13 };
 
 #[test]
 fn chances_of_a_small_fleet_come_true() {
-    let fleet = Fleet::new(&SMALL, passenger_model(), 1);
+    let fleet = Fleet::new(&SMALL, &passenger_model(), 1);
     check_chances(&chances_and_outcomes(&fleet, 32));
 }
 
@@ -349,7 +357,7 @@ fn chances_come_true() {
     let mut all = Vec::new();
     for seed in 1..=5 {
         println!("seed {seed}");
-        all.extend(chances_and_outcomes(&Fleet::new(&size, passenger_model(), seed), 64));
+        all.extend(chances_and_outcomes(&Fleet::new(&size, &passenger_model(), seed), 64));
     }
     check_chances(&all);
 }
