@@ -10,7 +10,7 @@
 //!
 //! Forecasts say what comes if nobody acts. The synthetic fleets have a pilot in their last months, whose owners are
 //! warned by the level of the mode's alert (or a usual one) and have parts replaced before they fail; so the models here
-//! have a level that nobody reaches. With the pilot's replacements 4 % fewer failures come than are forecast.
+//! have a level that nobody reaches. With the pilot's replacements 1 % fewer failures come.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -362,7 +362,9 @@ fn chances_come_true() {
     check_chances(&all);
 }
 
-/// Run by name, as the one before.
+/// Run by name, as the one before. Measured last: failures, 4,453 group-weeks, 84.9 % covered (9.6 % below the interval,
+/// 5.5 % above: a known miss, late weeks are forecast a few per cent too high), with independent shocks 54.3 %; 240
+/// totals of 13 weeks, 90.0 %. Reports: 85.0, 70.1 and 88.3 %.
 #[test]
 #[ignore = "thirty fleets of 1,600 vehicles: minutes"]
 fn counts_come_true() {
