@@ -15,6 +15,7 @@ pub mod prepare;
 pub mod report;
 pub mod score;
 pub mod simulate;
+mod simulate_memory;
 mod simulate_monitors;
 pub mod simulate_plan;
 mod simulate_setup;

@@ -12,6 +12,7 @@ use super::histories::Histories;
 use super::prepare::Prepared;
 use super::report::day_text;
 use super::score::{thread_pool, warn};
+use super::simulate_memory::{batch_bytes, batch_rows, check_memory, vehicle_bytes};
 use super::simulate_plan::{SimulatePlan, SimulateReport};
 use super::simulate_setup::{Setup, mark, marks, zone};
 use super::simulate_tables::{Results, written};
@@ -28,7 +29,6 @@ use crate::model::survival::{SurvivalTables, laws};
 use crate::run::{Control, Event};
 use crate::score::parts::PartStarts;
 use crate::simulate::cohort::{CohortSums, Cohorts};
-use crate::simulate::count_law::EXACT_PARTS;
 use crate::simulate::course::{CourseLaw, Courses};
 use crate::simulate::earlier_use::EarlierUse;
 use crate::simulate::error::SimulateError;
@@ -357,33 +357,6 @@ fn followed(
     })
 }
 
-fn check_memory(plan: &SimulatePlan, setup: &Setup, paths: &PathPlan, modes: usize) -> Result<(), SimulateError> {
-    let counts = setup.cells as u64 * modes as u64 * paths.columns() as u64;
-    // Two sums of eight bytes a path, and once more when they are handed out; expected counts, and those of few parts.
-    let bytes = counts.saturating_mul(32 * paths.paths as u64 + 64 + 8 * EXACT_PARTS as u64)
-        * (1 + u64::from(setup.changed.is_some()));
-    let limit = plan.memory_limit_bytes as u64;
-    if bytes > limit { Err(SimulateError::TooManyGroups { groups: setup.cells, bytes, limit }) } else { Ok(()) }
-}
-
-/// Bytes of a batch at most, and the rows that this holds.
-fn batch_bytes(plan: &SimulatePlan) -> usize {
-    plan.memory_limit_bytes / 4 / plan.threads.max(1)
-}
-
-/// What a vehicle of a batch takes besides its records: profiles as u64, as filled, as packed, slots and masks; of every
-/// part its results by week, and the chances to have failed in each past week, unreported.
-fn vehicle_bytes(weeks: usize, mechanisms: usize, parts: usize, horizon_weeks: usize, lags: usize) -> usize {
-    // Marks beside the weeks: of the forecasts, of a quarter, of alerts.
-    let columns = horizon_weeks + 8;
-    weeks * mechanisms * 32 + parts * (columns * 8 + lags * size_of::<f64>() + size_of::<Vec<f64>>())
-}
-
-fn batch_rows(plan: &SimulatePlan, setup: &Setup) -> usize {
-    let row_bytes = 12 + 2 * setup.columns.channels.len();
-    (batch_bytes(plan) / row_bytes).max(1)
-}
-
 /// All channels of the simulation up to a day, in any order.
 fn request(plan: &SimulatePlan, setup: &Setup, as_of_day: Option<i32>) -> ScanRequest {
     ScanRequest {
@@ -515,22 +488,5 @@ impl Reader<'_> {
         let report = self.histories.scan(&request, self.control, &sink)?;
         sink.finish().map_err(EngineError::from)?;
         Ok(report)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::simulate::course::CourseLaw;
-
-    #[test]
-    fn a_batch_holds_the_chances_of_past_weeks_too() {
-        // A part that may have failed in any of so many past weeks.
-        let (parts, lags) = (12, 53);
-        let law = CourseLaw::new(1.0, &[1.0]);
-        let unreported = law.failed_unreported(&[9.0], &vec![0.5; lags], |_, weeks| 0.1 * weeks as f64);
-        let held = parts * (size_of_val(&unreported) + size_of_val(unreported.as_slice()));
-        let without = vehicle_bytes(104, 11, parts, 104, 0) - parts * size_of_val(&unreported);
-        assert!(held > 5_000 && vehicle_bytes(104, 11, parts, 104, lags) >= without + held);
     }
 }
