@@ -5,8 +5,8 @@
 //! `ev-passenger`'s mechanisms, whose low bits are random, would take 80; and with records a late record, a record that
 //! takes another's place, a late or withdrawn replacement, other attributes, a corrected side table or another day to
 //! stand on are nothing special: whoever reads them goes the same way as after a scan of the files. So what is kept
-//! depends on neither model nor day. Following the parts along their paths costs ten times as much as making the
-//! increments from the records once more.
+//! depends on neither model nor day. Making the increments from the records once more costs little beside following the
+//! parts along their paths.
 //!
 //! A night's records are packed ([`gather`]) into blocks of vehicles ([`block`]) of a [`run`], which never changes; a
 //! few runs are [`merge`]d as they are read, and many small ones are put together into one. [`record`] says which

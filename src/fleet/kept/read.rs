@@ -17,8 +17,7 @@ use crate::fleet::settle;
 use crate::fleet::shard::shard_of;
 use crate::fleet::state::folder::StateFolder;
 use crate::fleet::vehicles::Ids;
-use crate::run::Control;
-use crate::run::Event;
+use crate::run::{Control, Event};
 
 /// Histories that a state has taken up, tonight's among them.
 #[derive(Debug)]
