@@ -11,6 +11,9 @@ use super::report::{BetweenGroups, Bound, GroupReport, HazardTest, Joint, LawRep
 use crate::monitor::law::normal_quantile;
 use crate::run::{Control, Interrupted};
 
+/// So many failures without any survivor are worth a word.
+const FEW: f64 = 5.0;
+
 /// Fits `laws` to lives of one mode.
 pub fn report(
     group: &str,
@@ -32,6 +35,12 @@ pub fn report(
     let constant_hazard = constant_hazard(&reports);
     if let Some(note) = never_fail(&lives, total, failures, &reports) {
         notes.push(note);
+    }
+    if total == failures && total >= FEW {
+        notes.push(
+            "no life is censored: where units still run and were left out of the table, lives come out too short"
+                .to_owned(),
+        );
     }
     Ok(GroupReport {
         group: group.to_owned(),

@@ -11,12 +11,18 @@ use serde::Serialize;
 /// One unit's watch and events.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Unit {
-    /// Age from which it was watched.
+    /// Age from which it was watched: events after it count, and those at age 0 of a unit watched from its beginning.
     pub entry: f64,
     /// Age at which the watch ended: events at it still count.
     pub end: f64,
     /// Ages of its events, ascending, with what each weighs (1, or a cost).
     pub events: Vec<(f64, f64)>,
+}
+
+impl Unit {
+    fn since(&self) -> f64 {
+        if self.entry > 0.0 { self.entry } else { f64::NEG_INFINITY }
+    }
 }
 
 /// One step of the function.
@@ -42,35 +48,45 @@ pub fn mean_cumulative(units: &[Unit], z: f64) -> Vec<MeanStep> {
         .flat_map(|(unit, one)| one.events.iter().map(move |&(age, weight)| (age, unit, weight)))
         .collect();
     happened.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    let mut entries: Vec<f64> = units.iter().map(|unit| unit.entry).collect();
-    let mut ends: Vec<f64> = units.iter().map(|unit| unit.end).collect();
+    let mut by_end: Vec<usize> = (0..units.len()).collect();
+    by_end.sort_by(|&a, &b| units[a].end.total_cmp(&units[b].end));
+    let mut entries: Vec<f64> = units.iter().map(Unit::since).collect();
     entries.sort_by(f64::total_cmp);
-    ends.sort_by(f64::total_cmp);
-    // Σ over the ages so far of (events of the unit − mean) / at risk = own events / at risk − running mean share: each
-    // watched unit loses d̄/n at every age, so that loss is summed once for all and taken off from its entry to its end.
+    // A unit's departure is own − lost: own events over those at risk, and d̄/n lost at every age of its watch, which is
+    // one running total for all. Σ (own − lost)² is kept as three sums, so that an age costs its events alone.
     let mut own: Vec<f64> = vec![0.0; units.len()];
     let mut losses = Losses::default();
-    let (mut steps, mut mean, mut at) = (Vec::new(), 0.0, 0);
+    let (mut own_squared, mut own_lost, mut lost_squared) = (0.0, 0.0, 0.0);
+    // Of units still watched.
+    let (mut watched_own, mut watched_lost) = (0.0, 0.0);
+    let (mut steps, mut mean, mut at, mut left) = (Vec::new(), 0.0, 0, 0);
     while at < happened.len() {
         let age = happened[at].0;
-        let watched = entries.partition_point(|&entry| entry < age) - ends.partition_point(|&end| end < age);
-        let at_risk = watched as f64;
+        while left < by_end.len() && units[by_end[left]].end < age {
+            let unit = &units[by_end[left]];
+            watched_own -= own[by_end[left]];
+            watched_lost -= losses.between(unit.since(), unit.end);
+            left += 1;
+        }
+        let at_risk = (entries.partition_point(|&entry| entry < age) - left) as f64;
         let mut events = 0.0;
         while at < happened.len() && happened[at].0 == age {
-            own[happened[at].1] += happened[at].2 / at_risk;
-            events += happened[at].2;
+            let (_, unit, weight) = happened[at];
+            let gain = weight / at_risk;
+            own_squared += gain * (2.0 * own[unit] + gain);
+            own_lost += gain * losses.between(units[unit].since(), units[unit].end);
+            own[unit] += gain;
+            watched_own += gain;
+            events += weight;
             at += 1;
         }
         mean += events / at_risk;
-        losses.add(age, events / (at_risk * at_risk));
-        let variance: f64 = units
-            .iter()
-            .zip(&own)
-            .map(|(unit, own)| {
-                let departure = own - losses.between(unit.entry, unit.end);
-                departure * departure
-            })
-            .sum();
+        let loss = events / (at_risk * at_risk);
+        own_lost += loss * watched_own;
+        lost_squared += loss * (2.0 * watched_lost + at_risk * loss);
+        watched_lost += at_risk * loss;
+        losses.add(age, loss);
+        let variance = (own_squared - 2.0 * own_lost + lost_squared).max(0.0);
         let standard_error = variance.sqrt();
         let width = if mean > 0.0 { libm::exp(z * standard_error / mean) } else { 1.0 };
         steps.push(MeanStep { age, at_risk, events, mean, standard_error, lower: mean / width, upper: mean * width });
@@ -108,6 +124,8 @@ pub enum UnitFault {
     TwoEnds,
     /// An event after its end.
     EventAfterEnd,
+    /// An event, or the end, before the watch began.
+    BeforeEntry,
 }
 
 impl UnitFault {
@@ -116,6 +134,7 @@ impl UnitFault {
             Self::NoEnd => "no row says until when it was watched",
             Self::TwoEnds => "several rows say until when it was watched",
             Self::EventAfterEnd => "an event after the end of its watch",
+            Self::BeforeEntry => "an event or its end is not after the beginning of its watch",
         }
     }
 }
@@ -141,7 +160,9 @@ impl UnitRows {
         if self.events.last().is_some_and(|(age, _)| *age > end) {
             return Err(UnitFault::EventAfterEnd);
         }
-        Ok(Unit { entry: self.entry, end, events: self.events })
+        let unit = Unit { entry: self.entry, end, events: self.events };
+        let first = unit.events.first().map_or(end, |(age, _)| *age);
+        if first.min(end) <= unit.since() { Err(UnitFault::BeforeEntry) } else { Ok(unit) }
     }
 }
 

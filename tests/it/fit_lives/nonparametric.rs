@@ -3,7 +3,7 @@
 use fleetwear::fit::lives::curve::Curve;
 use fleetwear::fit::lives::life::{End, Life};
 use fleetwear::fit::lives::plan::Layout;
-use fleetwear::fit::lives::recurrent::{Unit, mean_cumulative};
+use fleetwear::fit::lives::recurrent::{MeanStep, Unit, mean_cumulative};
 
 use super::{close, fitted, outside, run};
 
@@ -97,8 +97,8 @@ fn the_mean_cumulative_function_has_its_variance() {
         steps.iter().map(|step| (step.age, step.at_risk, step.events)).collect::<Vec<_>>(),
         [(2.0, 3.0, 2.0), (5.0, 4.0, 3.0), (9.0, 3.0, 1.0), (11.0, 2.0, 1.0)]
     );
-    for (last, step) in steps.iter().enumerate() {
-        let variance: f64 = units
+    let literal = |steps: &[MeanStep], units: &[Unit], last: usize| -> f64 {
+        units
             .iter()
             .map(|unit| {
                 let departure: f64 = steps[..=last]
@@ -111,26 +111,53 @@ fn the_mean_cumulative_function_has_its_variance() {
                     .sum();
                 departure * departure
             })
-            .sum();
+            .sum()
+    };
+    for (last, step) in steps.iter().enumerate() {
+        let variance = literal(&steps, &units, last);
         assert!(close(step.standard_error, variance.sqrt(), 1e-12), "{step:?} {variance}");
         let mean: f64 = steps[..=last].iter().map(|at| at.events / at.at_risk).sum();
         assert!(close(step.mean, mean, 1e-12), "{step:?}");
+    }
+    // Many units that come and go, some of whose events cost more.
+    let mut state = 7_u64;
+    let mut draw = |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 33) % below) as f64
+    };
+    let many: Vec<Unit> = (0..60)
+        .map(|_| {
+            let entry = draw(20);
+            let end = entry + 1.0 + draw(40);
+            let mut ages: Vec<f64> = (0..draw(6) as u64).map(|_| entry + 1.0 + draw((end - entry) as u64)).collect();
+            ages.sort_by(f64::total_cmp);
+            Unit { entry, end, events: ages.into_iter().map(|age| (age, 1.0)).collect() }
+        })
+        .collect();
+    let steps = mean_cumulative(&many, Z);
+    assert!(steps.len() > 30, "{}", steps.len());
+    for (last, step) in steps.iter().enumerate() {
+        let variance = literal(&steps, &many, last);
+        assert!(close(step.standard_error, variance.sqrt(), 1e-10), "{step:?} {variance}");
     }
 }
 
 /// Units without an end, with two, or with an event after it are set aside with all their rows, and named.
 #[test]
 fn unsound_units_are_set_aside_with_their_rows() {
-    let table = "unit,time,event\na,3,1\na,5,0\nb,4,1\nc,2,0\nc,9,0\nd,6,0\nd,7,1\ne,1,start\ne,8,end\n";
+    let table = "unit,time,event\na,3,1\na,5,0\nb,4,1\nc,2,0\nc,9,0\nd,6,0\nd,7,1\ne,1,start\ne,8,end\n\
+                 f,5,start\nf,5,1\nf,9,0\ng,0,1\ng,2,0\n";
     let report = fitted(table.as_bytes(), "units.csv", |plan| {
         (plan.layout, plan.unit) = (Layout::Recurrent, Some("unit".to_owned()));
     })
     .unwrap();
     let group = &report.mean_cumulative[0];
-    assert_eq!((report.rows_in, report.rows_used, group.units, group.events), (9, 4, 2, 1.0));
-    assert_eq!(report.set_aside.iter().map(|one| (one.rows, one.first)).collect::<Vec<_>>(), [(5, 4)]);
-    assert_eq!(group.notes.len(), 3);
-    assert_eq!((group.steps[0].at_risk, group.steps[0].mean), (2.0, 0.5));
+    assert_eq!((report.rows_in, report.rows_used, group.units, group.events), (14, 6, 3, 2.0));
+    assert_eq!(report.set_aside.iter().map(|one| (one.rows, one.first)).collect::<Vec<_>>(), [(8, 4)]);
+    assert_eq!(group.notes.len(), 4);
+    // Dead on arrival: of the two units watched from their beginning one fails at age 0.
+    let steps: Vec<_> = group.steps.iter().map(|step| (step.age, step.at_risk, step.mean)).collect();
+    assert_eq!(steps, [(0.0, 2.0, 0.5), (3.0, 2.0, 1.0)]);
 }
 
 /// The valve seats and the automobiles with a code, as recurrent events, from tables as they were published.
