@@ -11,6 +11,7 @@ use super::bench::recipe::RecipeError;
 use super::worst::WorstError;
 use crate::backend::BackendError;
 use crate::engine::EngineError;
+use crate::fit::history::HistoryFitError;
 use crate::fit::lives::LivesError;
 use crate::fleet::error::FleetError;
 use crate::fleet::state::error::StateError;
@@ -130,6 +131,7 @@ fn of_engine(error: &EngineError) -> Exit {
         EngineError::State(error) => of_state(error),
         EngineError::Slots(_) | EngineError::Threads { .. } => Exit::Limit,
         EngineError::Simulate(error) => of_simulate(error),
+        EngineError::Fit(error) => of_history_fit(error),
         EngineError::Interrupted(_) => Exit::Interrupted,
         EngineError::UnknownAttribute { .. } | EngineError::ColumnTwice { .. } | EngineError::Monitor(_) => {
             Exit::Config
@@ -152,6 +154,19 @@ fn of_simulate(error: &SimulateError) -> Exit {
         SimulateError::TooManyGroups { .. } => Exit::Limit,
         SimulateError::Model(error) => of_model(error),
         SimulateError::Backend(error) => of_backend(error),
+    }
+}
+
+fn of_history_fit(error: &HistoryFitError) -> Exit {
+    match error {
+        HistoryFitError::NothingFree { .. }
+        | HistoryFitError::NoEvents
+        | HistoryFitError::NoFailures
+        | HistoryFitError::OtherPositions { .. } => Exit::Config,
+        HistoryFitError::UnknownMode { .. } | HistoryFitError::Option { .. } => Exit::Usage,
+        HistoryFitError::TooMany { .. } | HistoryFitError::TooManyRatios { .. } => Exit::Limit,
+        HistoryFitError::Model(error) => of_model(error),
+        HistoryFitError::Simulate(error) => of_simulate(error),
     }
 }
 

@@ -1,19 +1,23 @@
-//! `fleetwear fit`: what a life law's parameters are, and how well they are known. One source a run: a table of lives.
+//! `fleetwear fit`: what a life law's parameters are, and how well they are known. One source a run: histories, or a table
+//! of lives.
 
 use std::path::PathBuf;
 
 use super::console::Console;
 use super::exit::{CliError, Exit};
+use super::fit_histories::{self, HistoriesArgs};
 use super::fit_lives;
 use super::values::MaxBad;
 use crate::fit::lives::law::Law;
 
-/// Fit life distributions to a table of lives
+/// Fit a model's free parameters to histories and work orders, or life distributions to a table of lives
 #[derive(Debug, clap::Args)]
 #[command(
-    group = clap::ArgGroup::new("source").required(true).args(["lifetimes"]),
+    group = clap::ArgGroup::new("source").required(true).args(["lifetimes", "data"]),
     after_help = "\
 Examples:
+  fleetwear fit --data fleet/ --model model.toml --out fitted/
+  fleetwear fit --data fleet/ --model ev-passenger --free lives-and-shapes --modes tyre_wear --out fitted/ --bootstrap 200
   fleetwear fit --lifetimes lives.csv
   fleetwear fit --lifetimes bearings.csv --time hours --event event --count count --at 8000 --out fits/
   fleetwear fit --lifetimes warranty.xlsx --time 里程 --event 状态 --failed 失效 --mode 失效模式 --by 车型
@@ -21,6 +25,8 @@ Examples:
   fleetwear fit --lifetimes sales_and_returns.xlsx --nevada"
 )]
 pub struct FitArgs {
+    #[command(flatten)]
+    pub histories: HistoriesArgs,
     #[command(flatten)]
     pub lives: LivesArgs,
 }
@@ -91,7 +97,7 @@ pub struct LivesArgs {
     /// The share failed by these ages, with its interval
     #[arg(long, value_delimiter = ',', value_name = "AGE,…", requires = "lifetimes")]
     pub at: Vec<f64>,
-    /// Folder to write: Parquet, report.json and probability plots; must be empty or not there
+    /// Folder to write: Parquet and, from a table, report.json and probability plots; must be empty or not there
     #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
     /// Exit with code 5 if more rows than this are set aside: a number of rows, or a share such as 0.5%
@@ -121,5 +127,8 @@ impl From<LawArg> for Law {
 }
 
 pub fn run(args: FitArgs, console: &Console) -> Result<Exit, CliError> {
+    if args.histories.data.is_some() {
+        return fit_histories::run(args.histories, args.lives.out, args.lives.max_bad, console);
+    }
     fit_lives::run(args.lives, console)
 }

@@ -13,6 +13,7 @@ mod demo;
 mod devices;
 pub mod exit;
 mod fit;
+mod fit_histories;
 mod fit_lives;
 mod init;
 mod inspect;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::backend::BackendError;
+use crate::fit::history::HistoryFitError;
 use crate::fleet::error::FleetError;
 use crate::fleet::scan::SinkError;
 use crate::fleet::state::error::{StateError, StockError};
@@ -33,6 +34,8 @@ pub enum EngineError {
     Slots(#[from] TooManySlots),
     #[error(transparent)]
     Simulate(#[from] SimulateError),
+    #[error(transparent)]
+    Fit(#[from] HistoryFitError),
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
     /// `--keep` names an attribute that the vehicles table lacks.

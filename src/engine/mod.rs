@@ -5,6 +5,7 @@
 
 pub mod accumulate;
 pub mod error;
+pub mod fit;
 mod histories;
 pub mod inspect;
 pub mod monitor;
@@ -27,6 +28,7 @@ mod verify_nights;
 pub mod write_scores;
 
 pub use error::EngineError;
+pub use fit::{FitPlan, FitReport, fit, fit_histories};
 pub use inspect::{InspectPlan, Inspection, inspect_vehicle};
 pub use monitor::{MonitorRequest, monitor};
 pub use monitor_report::{MonitorSummary, Monitoring};

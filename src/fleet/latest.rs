@@ -1,4 +1,4 @@
-//! The day of the latest record, which stands for today where nobody names a day.
+//! The day of the latest record, which stands for today where nobody names a day, and that of the earliest.
 
 use std::path::Path;
 
@@ -21,6 +21,22 @@ impl Dataset {
     /// read. `None` if no row has a time. Rows of vehicles and files that later turn out to be unusable count too.
     pub fn latest_day(&self, control: &Control) -> Result<Option<i32>, FleetError> {
         Ok(self.latest_days(control)?.into_iter().filter_map(|(_, day)| day).max())
+    }
+
+    /// The earliest day (or integer period) of any row, by the files' statistics; `None` where a file has none.
+    pub fn earliest_day(&self) -> Option<i32> {
+        let mut earliest: Option<i32> = None;
+        for (position, file) in self.histories.iter().enumerate() {
+            let columns = FileColumns::find(file, &self.dictionary, &[], self.ids.kind()).ok()?;
+            for row_group in row_groups(position, file, &columns, &self.dictionary) {
+                match row_group.ticks {
+                    Bounds::Within(first, _) => earliest = Some(earliest.map_or(first, |tick| tick.min(first))),
+                    Bounds::Empty => {}
+                    Bounds::Unknown => return None,
+                }
+            }
+        }
+        earliest.map(|tick| self.axis.day(tick))
     }
 
     /// As [`Self::latest_day`], file by file.

@@ -1,5 +1,8 @@
 //! One measured quantity, held as an integer code: `value = offset + factor * (first + code)`.
 
+/// Values this share of a code's step from a threshold or edge lie on it.
+const ON_THRESHOLD: f64 = 1e-6;
+
 /// A channel as the data dictionary declares it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Channel {
@@ -18,6 +21,11 @@ impl Channel {
     /// The code that means "not available".
     pub fn not_available(&self) -> u16 {
         self.codes as u16
+    }
+
+    /// How near to a threshold or edge, in the channel's unit, a value lies on it.
+    pub fn tolerance(&self) -> f64 {
+        self.factor.abs() * ON_THRESHOLD
     }
 
     /// The value of a code of the declared range, in the channel's unit.

@@ -6,6 +6,7 @@
 use super::covariance::Covariance;
 use super::curve::Curve;
 use super::error::{Place, Places};
+use super::free::FreeParameter;
 use super::surface::Surface;
 
 /// A whole model file.
@@ -17,8 +18,8 @@ pub struct Model {
     pub description: Option<String>,
     /// The path as given, for error messages.
     pub file: String,
-    /// Hex BLAKE3 of the canonical text: keys sorted, numbers normalised, comments, layout, `source` and
-    /// `description` left out, so that only a change of meaning changes it.
+    /// Hex BLAKE3 of the canonical text: keys sorted, numbers normalised, comments, layout, `source`,
+    /// `description` and `free` left out, so that only a change of meaning changes it.
     pub hash: String,
     /// In the order of the file.
     pub modes: Vec<FailureMode>,
@@ -36,6 +37,8 @@ pub struct FailureMode {
     pub positions: Vec<String>,
     /// Shape (beta) of the Weibull law on the damage.
     pub weibull_shape: f64,
+    /// A fit may change the shape.
+    pub free_shape: bool,
     pub alert: Option<Alert>,
     /// Its chances are net of the other modes of its component (and position) that compete, and of retirement.
     pub competes: bool,
@@ -63,6 +66,8 @@ pub struct Mechanism {
     pub clock_exponent: f64,
     pub terms: Vec<Term>,
     pub interactions: Vec<Interaction>,
+    /// What a fit may change, in the order of the file.
+    pub free: Vec<FreeParameter>,
     pub source: Option<String>,
     pub places: Places,
 }

@@ -27,6 +27,8 @@ pub struct ReportDelay {
     /// Failures it was estimated from.
     pub events: usize,
     pub mean_days: f64,
+    /// `[day]`: the chance of a delay of so many days; they add up to one.
+    pub days: Vec<f64>,
     /// `[lag]`: the chance of it; they add up to one.
     pub lags: Vec<f64>,
 }
@@ -96,12 +98,15 @@ impl ReportDelay {
         while lags.last() == Some(&0.0) {
             lags.pop();
         }
-        Some(Self { events, mean_days, lags })
+        while chances.last() == Some(&0.0) {
+            chances.pop();
+        }
+        Some(Self { events, mean_days, days: chances, lags })
     }
 
     /// Reports on the day itself.
     pub fn none() -> Self {
-        Self { events: 0, mean_days: 0.0, lags: vec![1.0] }
+        Self { events: 0, mean_days: 0.0, days: vec![1.0], lags: vec![1.0] }
     }
 
     /// `[weeks]`: the chance that a failure of the week that ended so many weeks ago is not yet reported.
@@ -198,7 +203,7 @@ mod tests {
 
     #[test]
     fn reports_follow_failures() {
-        let law = ReportDelay { events: 0, mean_days: 0.0, lags: vec![0.5, 0.25, 0.25] };
+        let law = ReportDelay { events: 0, mean_days: 0.0, days: vec![1.0], lags: vec![0.5, 0.25, 0.25] };
         assert_eq!(law.reported(&[4.0, 0.0, 8.0, 0.0]), [2.0, 1.0, 5.0, 2.0]);
         assert_eq!(ReportDelay::none().reported(&[4.0, 1.0]), [4.0, 1.0]);
         assert_eq!(law.not_yet(), [0.5, 0.25, 0.0]);

@@ -11,6 +11,7 @@ mod dataset;
 mod determinism;
 mod dictionary;
 mod faults;
+mod fit_history;
 mod fit_lives;
 mod fleet_files;
 #[cfg(feature = "gpu")]

@@ -8,9 +8,6 @@ use crate::model::spec::{Law, Term, Variable};
 use crate::model::surface::Surface;
 use crate::model::tables::TableInput;
 
-/// Values this share of a code's step from a threshold or edge lie on it.
-const ON_THRESHOLD: f64 = 1e-6;
-
 /// What a table is looked up by. Ordered: channels by name, then pairs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum InputKey {
@@ -83,10 +80,6 @@ impl Column {
     }
 }
 
-pub(super) fn tolerance(channel: &Channel) -> f64 {
-    channel.factor.abs() * ON_THRESHOLD
-}
-
 /// The column of an exposure channel and its smallest value above zero.
 pub(super) fn exposure_column(index: usize, dataset: &Dataset, place: &Place) -> Result<(Column, f64), ModelError> {
     let refused = |problem: String, remedy: &str| {
@@ -95,7 +88,7 @@ pub(super) fn exposure_column(index: usize, dataset: &Dataset, place: &Place) ->
     let Some(channel) = dataset.channels.get(index) else {
         return refused("no channel".to_owned(), "name a channel of the dataset");
     };
-    let tolerance = tolerance(channel);
+    let tolerance = channel.tolerance();
     let mut least = f64::INFINITY;
     let mut exposure_log2 = Vec::with_capacity(channel.codes as usize + 1);
     for code in 0..channel.codes {
@@ -205,7 +198,7 @@ fn pair_column(
 }
 
 fn curve_column(term: &Term, variable: &Variable, curve: &Curve, channel: &Channel) -> Result<Vec<f64>, ModelError> {
-    let tolerance = tolerance(channel);
+    let tolerance = channel.tolerance();
     let mut log2 = Vec::with_capacity(channel.codes as usize + 1);
     if let Curve::Table { edges, ratios, reference } = curve
         && edges.is_empty()
@@ -265,7 +258,7 @@ fn bins(
     surface: &Surface,
     side: usize,
 ) -> Result<Bins, ModelError> {
-    let tolerance = tolerance(channel);
+    let tolerance = channel.tolerance();
     let codes = channel.codes as usize;
     let values: Vec<f64> = (0..channel.codes).map(|code| channel.value(code)).collect();
     let wanted = match surface {

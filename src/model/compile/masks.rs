@@ -1,7 +1,7 @@
 //! Interactions as bits: one mask a code and channel, ANDed over channels by the kernel.
 
 use super::Dataset;
-use super::columns::{InputKey, tolerance};
+use super::columns::InputKey;
 use crate::model::compiled::CompiledInteraction;
 use crate::model::error::ModelError;
 use crate::model::spec::{Comparison, Condition, Mechanism, Test};
@@ -50,7 +50,7 @@ pub(super) fn channel_masks(bits: &[Bit], key: &InputKey, dataset: &Dataset) -> 
     if !bits.iter().any(asks) {
         return None;
     }
-    let tolerance = tolerance(channel);
+    let tolerance = channel.tolerance();
     let mask = |holds: &dyn Fn(&Comparison) -> bool| {
         bits.iter().enumerate().fold(0u32, |mask, (index, bit)| {
             let met = bit.comparisons.iter().all(|(name, comparison)| *name != channel.name || holds(comparison));

@@ -1,7 +1,7 @@
 //! The canonical text of a model: what its hash is taken over.
 //!
 //! Keys stand in lexicographic order, numbers as f64 in shortest form (`40` and `40.0` are the same model), strings
-//! quoted. Comments, layout, `source` and `description` are for people and do not count.
+//! quoted. Comments, layout, `source` and `description` are for people, `free` is for fits; none of them counts.
 
 use std::fmt::Write;
 
@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::section::number_of;
 
-const FOR_PEOPLE: [&str; 2] = ["source", "description"];
+const NOT_COUNTED: [&str; 3] = ["source", "description", "free"];
 
 pub(super) fn canonical(table: &DeTable) -> String {
     let mut text = String::new();
@@ -18,7 +18,7 @@ pub(super) fn canonical(table: &DeTable) -> String {
 }
 
 fn write_table(text: &mut String, table: &DeTable) {
-    let mut entries: Vec<_> = table.iter().filter(|(key, _)| !FOR_PEOPLE.contains(&key.get_ref().as_ref())).collect();
+    let mut entries: Vec<_> = table.iter().filter(|(key, _)| !NOT_COUNTED.contains(&key.get_ref().as_ref())).collect();
     entries.sort_by(|a, b| a.0.get_ref().cmp(b.0.get_ref()));
     text.push('{');
     for (key, value) in entries {

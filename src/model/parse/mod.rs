@@ -2,6 +2,7 @@
 
 mod canonical;
 mod covariance;
+mod free;
 mod interaction;
 mod scenario;
 mod section;
@@ -65,7 +66,17 @@ impl Model {
 }
 
 fn failure_mode(mut section: Section) -> Result<FailureMode, ModelError> {
-    section.only(&["id", "component", "positions", "weibull_shape", "alert", "competes", "mechanism", "source"])?;
+    section.only(&[
+        "id",
+        "component",
+        "positions",
+        "weibull_shape",
+        "free",
+        "alert",
+        "competes",
+        "mechanism",
+        "source",
+    ])?;
     let id = identifier(&section, "id")?;
     section.rename(format!("failure_mode.{id}"));
     let positions = section.texts("positions")?;
@@ -85,6 +96,7 @@ fn failure_mode(mut section: Section) -> Result<FailureMode, ModelError> {
         component: section.required_text("component", "add component = \"…\" as the events table names it")?.to_owned(),
         positions: positions.into_iter().map(str::to_owned).collect(),
         weibull_shape: section.required_positive("weibull_shape", "add weibull_shape, e.g. 1.4 (1 = random)")?,
+        free_shape: free::of_mode(&section)?,
         alert: section.section("alert")?.map(alert).transpose()?,
         competes: section.boolean("competes")?.unwrap_or(false),
         source: source(&section)?,
@@ -119,14 +131,23 @@ fn alert(section: Section) -> Result<Alert, ModelError> {
 }
 
 fn mechanism(mut section: Section, mode: &str) -> Result<Mechanism, ModelError> {
-    section.only(&["id", "exposure", "characteristic_life", "clock_exponent", "terms", "interactions", "source"])?;
+    section.only(&[
+        "id",
+        "exposure",
+        "characteristic_life",
+        "clock_exponent",
+        "free",
+        "terms",
+        "interactions",
+        "source",
+    ])?;
     let id = identifier(&section, "id")?;
     section.rename(format!("failure_mode.{mode}.{id}"));
     let exposure = section.required_text("exposure", "add exposure = \"days\", \"records\" or a channel")?;
     let interactions =
         section.sections("interactions")?.into_iter().map(interaction::interaction).collect::<Result<Vec<_>, _>>()?;
     unique("interaction", interactions.iter().map(|interaction| (interaction.id.as_str(), &interaction.places.own)))?;
-    Ok(Mechanism {
+    let read = Mechanism {
         exposure: match exposure {
             "days" => Exposure::Days,
             "records" => Exposure::Records,
@@ -137,10 +158,12 @@ fn mechanism(mut section: Section, mode: &str) -> Result<Mechanism, ModelError> 
         clock_exponent: section.positive("clock_exponent")?.unwrap_or(1.0),
         terms: section.sections("terms")?.into_iter().map(term::term).collect::<Result<_, _>>()?,
         interactions,
+        free: Vec::new(),
         source: source(&section)?,
         places: section.places(),
         id,
-    })
+    };
+    Ok(Mechanism { free: free::of_mechanism(&section, &read)?, ..read })
 }
 
 fn monitor(mut section: Section) -> Result<Monitor, ModelError> {

@@ -76,7 +76,7 @@ fn total(weekly: &[f64]) -> f64 {
 fn weeks_late(weeks: usize) -> ReportDelay {
     let mut lags = vec![0.0; weeks];
     lags.push(1.0);
-    ReportDelay { events: 99, mean_days: 7.0 * weeks as f64, lags }
+    ReportDelay { events: 99, mean_days: 7.0 * weeks as f64, days: vec![1.0], lags }
 }
 
 #[test]

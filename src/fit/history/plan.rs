@@ -1,0 +1,575 @@
+//! What a fit settles before it reads a record, and what it does when the records are there.
+//!
+//! Key idea: the groups of modes that share parts, what is free in each, and which vehicles are looked at all follow from
+//! the model and the small tables. Then one scan keeps the records of those vehicles, and every group is fitted from
+//! them.
+//!
+//! Units: days of the dataset's axis; bytes.
+
+use rayon::prelude::*;
+
+use super::build::{Calendar, FixedRates, Group, Vehicle};
+use super::error::HistoryFitError;
+use super::estimate::{GroupFit, Task, fits};
+use super::law::{Law, MOST_RATIOS, Source};
+use super::likelihood::{Delays, Lives, VehicleLives};
+use super::lives::{Dates, LATE_DAYS, LifeCounts, known_on};
+use super::sample::{Collected, Strata, Stratum, chances, lot};
+use crate::fleet::dataset::Dataset;
+use crate::fleet::dictionary::Period;
+use crate::fleet::time::TimeAxis;
+use crate::fleet::vehicles::{EventKind, FleetEvent, Ids, day_of};
+use crate::model::compile::compile;
+use crate::model::error::nearest;
+use crate::model::free::{FreeParameter, ParameterPath};
+use crate::model::spec::{Exposure, Model};
+use crate::run::{Control, Interrupted};
+use crate::score::parts::{ModeParts, Parts};
+use crate::simulate::report_delay::ReportDelay;
+use crate::simulate::weeks::{DAYS_PER_WEEK, RecordLength, WeekAxis};
+
+/// Points at which the law of the delay is looked at.
+const DELAY_POINTS: usize = 12;
+/// A vehicle's records take so much more than their bytes while lives are made of them.
+const OVERHEAD: f64 = 1.6;
+/// Of the memory limit, for the records of the sample.
+const SHARE_OF_MEMORY: f64 = 0.6;
+/// Fewest vehicles that a sample is made of, whatever the memory limit.
+const FEWEST_VEHICLES: u64 = 200;
+
+/// How to fit. Only what bears on the result.
+#[derive(Clone, Debug)]
+pub struct FitRequest {
+    /// The day on which the data are taken to end.
+    pub as_of_day: i32,
+    pub seed: u64,
+    /// Failure modes to fit; `None`: all that free something.
+    pub modes: Option<Vec<String>>,
+    /// Free every characteristic life and shape, whatever the model says.
+    pub lives_and_shapes: bool,
+    /// Vehicles to look at, about; `None`: as many as fit into `memory_limit_bytes`.
+    pub sample: Option<u64>,
+    pub memory_limit_bytes: usize,
+    /// Replicates of the bootstrap; 0: none.
+    pub replicates: usize,
+    /// Replacements are on record since this day, though the histories begin later.
+    pub events_since: Option<i32>,
+    /// Parts that were in use before the records: take their use to have been that of their first so many days on
+    /// record. 0: leave them out.
+    pub prior_use_days: u32,
+}
+
+impl FitRequest {
+    pub fn new(as_of_day: i32, seed: u64) -> Self {
+        Self {
+            as_of_day,
+            seed,
+            modes: None,
+            lives_and_shapes: false,
+            sample: None,
+            memory_limit_bytes: 512 << 20,
+            replicates: 0,
+            events_since: None,
+            prior_use_days: 0,
+        }
+    }
+}
+
+/// A fit, settled but for the records.
+pub struct SettledFit<'a> {
+    request: &'a FitRequest,
+    dataset: &'a Dataset,
+    /// The modes that are fitted.
+    model: Model,
+    /// Place of each of them in the model as given.
+    given: Vec<usize>,
+    ids: Ids,
+    groups: Vec<Group>,
+    rates: FixedRates,
+    /// Indices into the dictionary's channels, to be read in this order.
+    pub channels: Vec<usize>,
+    calendar: Calendar,
+    delays: Delays,
+    delay: Option<ReportDelay>,
+    /// By group and stratum.
+    strata: Vec<Strata>,
+    /// By group: known vehicles with a failure.
+    failed: Vec<Vec<bool>>,
+    /// Each known vehicle's number below one.
+    lots: Vec<f64>,
+    candidates: Vec<bool>,
+    /// Known vehicles whose records are wanted.
+    pub wanted: Vec<bool>,
+}
+
+/// What came of a fit.
+#[derive(Clone, Debug)]
+pub struct HistoryFit {
+    /// The model with the fitted values, its covariance that which `simulate` draws from.
+    pub model: Model,
+    /// One a group of modes that share parts. Places of modes and parameters are those of the model as given.
+    pub groups: Vec<GroupFit>,
+    pub as_of_day: i32,
+    pub delay: Option<ReportDelay>,
+    pub vehicles: u64,
+    pub sampled: u64,
+    pub warnings: Vec<String>,
+}
+
+impl<'a> SettledFit<'a> {
+    /// # Errors
+    ///
+    /// Nothing free, unknown modes, no failures at all; channels or attributes that the dataset lacks.
+    pub fn new(dataset: &'a Dataset, given: &Model, request: &'a FitRequest) -> Result<Self, HistoryFitError> {
+        let vehicles = &dataset.vehicles;
+        if dataset.dictionary.events.is_none() {
+            return Err(HistoryFitError::NoEvents);
+        }
+        if vehicles.events.iter().all(|event| event.kind != EventKind::Failure) {
+            return Err(HistoryFitError::NoFailures);
+        }
+        let (model, places) = restricted(given, request)?;
+        let schema = dataset.dictionary.schema();
+        let free = model.free_parameters();
+        let channels = compile(&model, &schema)?.channels;
+        let rates = FixedRates::new(&model, &free, &schema, &channels)?;
+        let mut groups = Vec::new();
+        for modes in shared(&model)? {
+            let own: Vec<ParameterPath> = free.iter().copied().filter(|path| modes.contains(&path.mode())).collect();
+            check_counts(&model, &modes, &own)?;
+            let law = Law::new(&model, &modes, &own, &schema.channels);
+            let first = &model.modes[modes[0]];
+            let code = |names: &[String], name: &String| names.iter().position(|known| known == name);
+            let column = |source: &Source| match source {
+                Source::Channel(name) => channels.iter().position(|&index| schema.channels[index].name == *name),
+                Source::Interactions { .. } => None,
+            };
+            let constant = modes.iter().flat_map(|&mode| &model.modes[mode].mechanisms);
+            groups.push(Group {
+                columns: law.sources.iter().map(column).collect(),
+                component: code(&vehicles.components, &first.component).map(|code| code as u32),
+                positions: (first.positions.iter().enumerate())
+                    .map(|(place, name)| {
+                        code(&vehicles.positions, name).map_or(u32::MAX - place as u32, |code| code as u32)
+                    })
+                    .collect(),
+                constant_rates: constant
+                    .into_iter()
+                    .all(|one| one.exposure == Exposure::Days && one.terms.is_empty() && one.interactions.is_empty()),
+                law,
+            });
+        }
+        let period = &dataset.dictionary.histories.period;
+        let calendar = Calendar {
+            axis: dataset.axis,
+            length: match period {
+                Period::Day | Period::Trip => RecordLength::Day,
+                Period::Week => RecordLength::Week,
+                Period::Month => RecordLength::CalendarMonth,
+                Period::Channel(_) => RecordLength::Column(0),
+            },
+            record_days: match dataset.axis {
+                TimeAxis::Integer => 1,
+                TimeAxis::Days | TimeAxis::SecondsSince2000 => libm::ceil(period.usual_days()) as i32,
+            },
+        };
+        let ticks_are_weeks = dataset.axis == TimeAxis::Integer && *period == Period::Week;
+        let parts = Parts::new(&mode_parts(&model));
+        let axis = WeekAxis { axis: dataset.axis, ticks_are_weeks };
+        let delay = ReportDelay::estimate(vehicles, &parts, axis, request.as_of_day);
+        let delays = delay
+            .as_ref()
+            .map_or_else(Delays::none, |law| Delays::of(&law.days, if ticks_are_weeks { DAYS_PER_WEEK } else { 1 }));
+        let mut plan = Self {
+            request,
+            dataset,
+            given: places,
+            ids: dataset.ids.ids(),
+            groups,
+            rates,
+            channels,
+            calendar,
+            delays,
+            delay,
+            strata: Vec::new(),
+            failed: Vec::new(),
+            lots: Vec::new(),
+            candidates: Vec::new(),
+            wanted: Vec::new(),
+            model,
+        };
+        plan.choose();
+        Ok(plan)
+    }
+
+    /// Chooses the vehicles.
+    fn choose(&mut self) {
+        let vehicles = &self.dataset.vehicles;
+        let known = vehicles.known;
+        self.lots = (0..known).map(|vehicle| lot(&self.ids, vehicle, self.request.seed, 0)).collect();
+        let of_model: Vec<u32> = self.groups.iter().filter_map(|group| group.component).collect();
+        let mut replaced = vec![false; known];
+        self.failed = vec![vec![false; known]; self.groups.len()];
+        for event in vehicles.events.iter().filter(|event| known_on(event, self.request.as_of_day)) {
+            let vehicle = event.vehicle as usize;
+            replaced[vehicle] |= event.kind == EventKind::Replacement && of_model.contains(&event.component);
+            for (group, failed) in self.groups.iter().zip(&mut self.failed) {
+                failed[vehicle] |= group.is_failure(event);
+            }
+        }
+        let since = self.request.events_since.or(self.dataset.earliest_day()).unwrap_or(i32::MIN);
+        let known_since = since.saturating_sub(LATE_DAYS + self.calendar.record_days);
+        let as_of = self.request.as_of_day;
+        self.candidates = (0..known)
+            .map(|vehicle| {
+                replaced[vehicle]
+                    || vehicles.in_service_day(vehicle).is_some_and(|day| (known_since..=as_of).contains(&day))
+            })
+            .collect();
+        let count = |failed: &[bool], wanted: bool| {
+            self.candidates.iter().zip(failed).filter(|(candidate, failed)| **candidate && **failed == wanted).count()
+                as u64
+        };
+        let numbers: Vec<[u64; 2]> =
+            self.failed.iter().map(|failed| [count(failed, false), count(failed, true)]).collect();
+        // What is looked at for one group is at hand for all, but each may have failures of its own.
+        let room = self.room();
+        let mut share = room;
+        let mut drawn;
+        loop {
+            drawn = numbers.iter().map(|numbers| chances(*numbers, share)).collect::<Vec<_>>();
+            self.wanted = (0..known)
+                .map(|vehicle| self.candidates[vehicle] && self.chance(&drawn, vehicle) > self.lots[vehicle])
+                .collect();
+            let wanted = self.wanted.iter().filter(|wanted| **wanted).count() as u64;
+            if wanted <= room + room / 8 || share <= FEWEST_VEHICLES {
+                break;
+            }
+            share = (share * 7 / 8).max(FEWEST_VEHICLES);
+        }
+        self.strata = numbers
+            .iter()
+            .zip(&drawn)
+            .map(|(numbers, chances)| {
+                [0, 1].map(|one| Stratum { vehicles: numbers[one], sampled: 0, chance: chances[one] })
+            })
+            .collect();
+        for vehicle in 0..known {
+            for (group, strata) in self.strata.iter_mut().enumerate() {
+                let stratum = usize::from(self.failed[group][vehicle]);
+                let inside = self.candidates[vehicle] && self.lots[vehicle] < strata[stratum].chance;
+                strata[stratum].sampled += u64::from(inside);
+            }
+        }
+    }
+
+    /// The greatest chance of a vehicle in any group.
+    fn chance(&self, drawn: &[[f64; 2]], vehicle: usize) -> f64 {
+        drawn
+            .iter()
+            .zip(&self.failed)
+            .map(|(chances, failed)| chances[usize::from(failed[vehicle])])
+            .fold(0.0, f64::max)
+    }
+
+    /// How many vehicles to look at.
+    fn room(&self) -> u64 {
+        if let Some(sample) = self.request.sample {
+            return sample.max(1);
+        }
+        let known = self.dataset.vehicles.known.max(1) as f64;
+        let rows = (self.dataset.history_rows() as f64 / known).max(1.0);
+        let of_law = |law: &Law| {
+            let moving = law.mechanisms.iter().filter(|one| !one.columns.is_empty()).count();
+            4 * moving + 2 * law.sources.len()
+        };
+        let moving: usize = self.groups.iter().map(|group| of_law(&group.law)).sum();
+        let record = 4 + 2 * self.channels.len() + moving;
+        let bytes = OVERHEAD * rows * record as f64 + 2_000.0;
+        let fit = SHARE_OF_MEMORY * self.request.memory_limit_bytes as f64 / bytes;
+        (fit as u64).max(FEWEST_VEHICLES)
+    }
+
+    /// Fits every group from the records of the wanted vehicles, on the current rayon pool.
+    ///
+    /// # Errors
+    ///
+    /// Interruption.
+    pub fn finish(mut self, collected: Collected, control: &Control) -> Result<HistoryFit, Interrupted> {
+        let mut records = collected.vehicles;
+        // By id, so that sums have one order whatever the vehicles' indices.
+        match &self.ids {
+            Ids::Integer(ids) => records.sort_by_key(|(vehicle, _)| ids[*vehicle as usize]),
+            Ids::Text(ids) => records.sort_by(|a, b| ids[a.0 as usize].cmp(&ids[b.0 as usize])),
+        }
+        control.check()?;
+        let built: Vec<(Vec<Option<VehicleLives>>, Vec<LifeCounts>)> =
+            records.into_par_iter().map(|(vehicle, kept)| self.build(vehicle, &kept)).collect();
+        let mut lives: Vec<Vec<VehicleLives>> = self.groups.iter().map(|_| Vec::new()).collect();
+        let mut counts = vec![LifeCounts::default(); self.groups.len()];
+        for (own, own_counts) in built {
+            for (group, vehicle) in own.into_iter().enumerate() {
+                lives[group].extend(vehicle);
+            }
+            for (sum, own) in counts.iter_mut().zip(&own_counts) {
+                sum.add(own);
+            }
+        }
+        let mut fits = Vec::with_capacity(self.groups.len());
+        let mut warnings = self.warnings();
+        for ((group, vehicles), counts) in self.groups.iter().zip(lives).zip(counts) {
+            control.check()?;
+            let lives = Lives { vehicles, delays: self.delays.clone() };
+            let strata = self.strata[fits.len()];
+            let random = |stream: usize, place: usize| {
+                let vehicle = lives.vehicles[place].vehicle as usize;
+                -libm::log((1.0 - lot(&self.ids, vehicle, self.request.seed, 1 + stream as u32)).max(1e-300))
+            };
+            let modes: Vec<usize> = group.law.modes.iter().map(|mode| mode.mode).collect();
+            let task = Task {
+                model: &self.model,
+                modes: &modes,
+                law: &group.law,
+                lives: &lives,
+                strata,
+                counts,
+                replicates: self.request.replicates,
+                random: &random,
+            };
+            fits.push(task.fit());
+        }
+        for fit in &fits {
+            warn_of(&self.model, fit, &mut warnings);
+        }
+        let vehicles = self.candidates.iter().filter(|candidate| **candidate).count() as u64;
+        let sampled = self.wanted.iter().filter(|wanted| **wanted).count() as u64;
+        let given = std::mem::take(&mut self.given);
+        Ok(HistoryFit {
+            model: self.model.clone(),
+            groups: fits.into_iter().map(|fit| fit.at_given(&given)).collect(),
+            as_of_day: self.request.as_of_day,
+            delay: self.delay.clone(),
+            vehicles,
+            sampled,
+            warnings,
+        })
+    }
+
+    fn build(&self, vehicle: u32, kept: &super::sample::Kept) -> (Vec<Option<VehicleLives>>, Vec<LifeCounts>) {
+        let index = vehicle as usize;
+        let vehicles = &self.dataset.vehicles;
+        let as_of = self.request.as_of_day;
+        let from = vehicles.events.partition_point(|event| event.vehicle < vehicle);
+        let events: Vec<&FleetEvent> = vehicles.events[from..]
+            .iter()
+            .take_while(|event| event.vehicle == vehicle)
+            .filter(|event| known_on(event, as_of))
+            .collect();
+        let dates = Dates {
+            in_service_day: vehicles.in_service_day(index).filter(|&day| day <= as_of),
+            last_day: day_of(&vehicles.end_day, index).map_or(as_of, |day| day.min(as_of)),
+            record_days: self.calendar.record_days,
+            events_since: self.request.events_since,
+            prior_use_days: self.request.prior_use_days as i32,
+            constant_rates: false,
+        };
+        let masks = self.rates.masks(vehicles, index);
+        let increments = self.rates.increments(kept, self.channels.len(), &masks);
+        let of = Vehicle { vehicle, kept, width: self.channels.len(), increments: &increments, events: &events, dates };
+        let mut counts = vec![LifeCounts::default(); self.groups.len()];
+        let built = self
+            .groups
+            .iter()
+            .enumerate()
+            .map(|(number, group)| {
+                let stratum = usize::from(self.failed[number][index]);
+                let Stratum { vehicles, sampled, chance } = self.strata[number][stratum];
+                if self.lots[index] >= chance {
+                    return None;
+                }
+                let mut built = group.build(&of, &self.rates, &self.calendar, &self.delays, &mut counts[number])?;
+                built.weight = vehicles as f64 / sampled.max(1) as f64;
+                built.stratum = stratum as u8;
+                Some(built)
+            })
+            .collect();
+        (built, counts)
+    }
+
+    /// What is known to be amiss before the fit.
+    fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let components = &self.dataset.vehicles.components;
+        for mode in &self.model.modes {
+            if !components.contains(&mode.component) {
+                let near = nearest(&mode.component, components.iter().map(String::as_str));
+                let near = near.map(|near| format!(" (did you mean {near:?}?)")).unwrap_or_default();
+                warnings.push(format!(
+                    "failure mode {}: no event names the component {:?}{near}: it counts as never failed",
+                    mode.id, mode.component
+                ));
+            }
+        }
+        if self.delay.is_none() {
+            warnings.push(
+                "too few failures say both when they occurred and when they were reported: every failure counts as known at once"
+                    .to_owned(),
+            );
+        }
+        warnings
+    }
+}
+
+impl GroupFit {
+    /// The same with places of the model as it was given.
+    fn at_given(mut self, given: &[usize]) -> Self {
+        self.modes.iter_mut().for_each(|mode| *mode = given[*mode]);
+        for estimate in &mut self.estimates {
+            estimate.path = match estimate.path {
+                ParameterPath::WeibullShape { mode } => ParameterPath::WeibullShape { mode: given[mode] },
+                ParameterPath::Mechanism { mode, mechanism, parameter } => {
+                    ParameterPath::Mechanism { mode: given[mode], mechanism, parameter }
+                }
+            };
+        }
+        self
+    }
+}
+
+impl Delays {
+    /// Of a law by day: a few points that share its weight evenly and keep its mean, in units of so many days.
+    pub fn of(chances: &[f64], unit_days: i32) -> Self {
+        let mut points: Vec<(i32, f64)> = Vec::new();
+        let (mut weight, mut sum) = (0.0, 0.0);
+        let total: f64 = chances.iter().sum();
+        for (day, chance) in chances.iter().enumerate() {
+            weight += chance / total;
+            sum += chance / total * day as f64 / f64::from(unit_days);
+            if weight >= 1.0 / DELAY_POINTS as f64 || (day + 1 == chances.len() && weight > 0.0) {
+                let mean = sum / weight;
+                let floor = libm::floor(mean);
+                points.push((floor as i32, weight * (1.0 - (mean - floor))));
+                points.push((floor as i32 + 1, weight * (mean - floor)));
+                (weight, sum) = (0.0, 0.0);
+            }
+        }
+        points.retain(|(_, chance)| *chance > 1e-12);
+        points.sort_by_key(|(day, _)| *day);
+        let mut merged: Vec<(i32, f64)> = Vec::new();
+        for (day, chance) in points {
+            match merged.last_mut() {
+                Some((same, sum)) if *same == day => *sum += chance,
+                _ => merged.push((day, chance)),
+            }
+        }
+        let (days, chances) = merged.into_iter().unzip();
+        Self { days, chances }
+    }
+}
+
+/// The modes that are fitted, with what is free, and their places in the model.
+fn restricted(given: &Model, request: &FitRequest) -> Result<(Model, Vec<usize>), HistoryFitError> {
+    let mut model = given.clone();
+    if let Some(names) = &request.modes {
+        for name in names {
+            if given.modes.iter().all(|mode| mode.id != *name) {
+                let known: Vec<String> = given.modes.iter().map(|mode| mode.id.clone()).collect();
+                let nearest = nearest(name, known.iter().map(String::as_str));
+                return Err(HistoryFitError::UnknownMode { name: name.clone(), nearest, known });
+            }
+        }
+    }
+    if request.lives_and_shapes {
+        for mode in &mut model.modes {
+            mode.free_shape = true;
+            for mechanism in &mut mode.mechanisms {
+                mechanism.free = vec![FreeParameter::CharacteristicLife];
+            }
+        }
+    }
+    let asked = |id: &str| request.modes.as_ref().is_none_or(|names| names.iter().any(|name| name == id));
+    let frees = |mode: &crate::model::spec::FailureMode| {
+        mode.free_shape || mode.mechanisms.iter().any(|own| !own.free.is_empty())
+    };
+    // A mode that shares the parts of a fitted one takes part, its numbers held.
+    let components: Vec<String> =
+        model.modes.iter().filter(|mode| asked(&mode.id) && frees(mode)).map(|mode| mode.component.clone()).collect();
+    for mode in model.modes.iter_mut().filter(|mode| !asked(&mode.id)) {
+        mode.free_shape = false;
+        mode.mechanisms.iter_mut().for_each(|own| own.free.clear());
+    }
+    let places: Vec<usize> =
+        (0..model.modes.len()).filter(|&mode| components.contains(&model.modes[mode].component)).collect();
+    let mut place = 0;
+    model.modes.retain(|_| {
+        place += 1;
+        places.contains(&(place - 1))
+    });
+    (model.monitors, model.covariance) = (Vec::new(), None);
+    if model.modes.is_empty() {
+        return Err(HistoryFitError::NothingFree { file: given.file.clone() });
+    }
+    Ok((model, places))
+}
+
+/// Modes by the parts they share.
+fn shared(model: &Model) -> Result<Vec<Vec<usize>>, HistoryFitError> {
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for (mode, own) in model.modes.iter().enumerate() {
+        match groups.iter_mut().find(|group| model.modes[group[0]].component == own.component) {
+            Some(group) if model.modes[group[0]].positions == own.positions => group.push(mode),
+            Some(group) => {
+                return Err(HistoryFitError::OtherPositions {
+                    first: model.modes[group[0]].id.clone(),
+                    second: own.id.clone(),
+                    component: own.component.clone(),
+                });
+            }
+            None => groups.push(vec![mode]),
+        }
+    }
+    // Only shared parts that nobody frees anything of are not worth a fit.
+    let frees = |mode: &usize| {
+        let own = &model.modes[*mode];
+        own.free_shape || own.mechanisms.iter().any(|own| !own.free.is_empty())
+    };
+    groups.retain(|group| group.iter().any(frees));
+    Ok(groups)
+}
+
+fn check_counts(model: &Model, modes: &[usize], own: &[ParameterPath]) -> Result<(), HistoryFitError> {
+    if !fits(own.len()) {
+        let names: Vec<&str> = modes.iter().map(|&mode| model.modes[mode].id.as_str()).collect();
+        return Err(HistoryFitError::TooMany { modes: names.join(", "), got: own.len() });
+    }
+    for &mode in modes {
+        for mechanism in &model.modes[mode].mechanisms {
+            let ratios = mechanism.free.iter().filter(|one| matches!(one, FreeParameter::Ratio { .. })).count();
+            if ratios > MOST_RATIOS {
+                let mechanism = format!("{}.{}", model.modes[mode].id, mechanism.id);
+                return Err(HistoryFitError::TooManyRatios { mechanism, got: ratios });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn mode_parts(model: &Model) -> Vec<ModeParts<'_>> {
+    let parts = model.modes.iter();
+    parts.map(|mode| ModeParts { id: &mode.id, component: &mode.component, positions: &mode.positions }).collect()
+}
+
+fn warn_of(model: &Model, fit: &GroupFit, warnings: &mut Vec<String>) {
+    let names: Vec<&str> = fit.modes.iter().map(|&mode| model.modes[mode].id.as_str()).collect();
+    let names = names.join(", ");
+    if !fit.converged {
+        warnings.push(format!("failure mode {names}: the likelihood's maximum was not reached"));
+    }
+    if fit.failures == 0 {
+        warnings.push(format!("failure mode {names}: no part failed: its lives are bounded from below, not estimated"));
+    }
+    for (reason, out) in fit.counts.left_out.iter().filter(|(_, out)| out.failures > 0) {
+        let (lives, failures) = (out.lives, out.failures);
+        warnings.push(format!("failure mode {names}: {lives} lives with {failures} failures left out: {reason}"));
+    }
+}
