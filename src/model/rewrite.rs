@@ -162,7 +162,7 @@ free = ["weibull_shape"]
         let paths = model.free_parameters();
         let values: Vec<_> = paths.into_iter().zip([1.25, 1e-12, -0.071234567891234, 3.0]).collect();
         let names = vec!["seal.weibull_shape".to_owned(), "seal.cold.characteristic_life".to_owned()];
-        let covariance = (names.clone(), vec![vec![0.01, 0.002], vec![0.002, 1e-9]]);
+        let covariance = (names.clone(), vec![vec![0.01, 0.002], vec![0.002, 1e-3]]);
         let rewrite = Rewrite { heading: vec!["fitted".to_owned()], values, covariance };
         let text = rewrite.apply(TEXT, &model).unwrap();
         assert!(
@@ -186,7 +186,7 @@ free = ["weibull_shape"]
     fn unknown_names_are_refused_with_the_nearest() {
         for (old, new, problem) in [
             ("\"cold_humid.ratio\"", "\"cold_humidd.ratio\"", "did you mean \"cold_humid.ratio\"?"),
-            ("[\"weibull_shape\"]", "[\"shape\"]", "no parameter \"shape\" (did you mean \"weibull_shape\"?)"),
+            ("[\"weibull_shape\"]", "[\"shape\"]", "a failure mode has no parameter \"shape\""),
             ("\"ambient_temp_c.coefficient\"", "\"characteristic_life\"", "stands there twice"),
             ("\"ambient_temp_c.coefficient\"", "\"clock_exponent\"", "can be free is called \"clock_exponent\""),
         ] {

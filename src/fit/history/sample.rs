@@ -44,15 +44,16 @@ pub struct Stratum {
 /// Of the vehicles without a failure, and of those with one.
 pub type Strata = [Stratum; 2];
 
-/// The chances of both strata, so that about `room` vehicles are looked at: those with failures first, but never more
-/// than half of the room.
+/// The chances of both strata, so that about `room` vehicles are looked at: those with failures first, but they leave
+/// half of the room to the others.
 pub fn chances(vehicles: [u64; 2], room: u64) -> [f64; 2] {
     let [others, failed] = vehicles.map(|count| count.max(1) as f64);
     let room = room as f64;
     if others + failed <= room {
         return [1.0, 1.0];
     }
-    let of_failed = if failed + others.min(room / 2.0) <= room { 1.0 } else { (room / 2.0 / failed).min(1.0) };
+    let of_failed =
+        if failed + others.min(room / 2.0) <= room { 1.0 } else { (room / 2.0).max(room - others) / failed };
     [((room - of_failed * failed) / others).clamp(0.0, 1.0), of_failed]
 }
 
@@ -147,7 +148,7 @@ mod tests {
         assert_eq!(chances([900, 100], 300), [200.0 / 900.0, 1.0]);
         let [others, failed] = chances([1_000, 1_000], 100);
         assert!((others - 0.05).abs() < 1e-12 && (failed - 0.05).abs() < 1e-12);
-        assert_eq!(chances([10, 1_000], 1_000), [0.0_f64.max(1.0), 0.99].map(|one: f64| one.min(1.0)));
+        assert_eq!(chances([10, 1_000], 1_000), [1.0, 0.99]);
     }
 
     #[test]
