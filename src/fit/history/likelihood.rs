@@ -18,8 +18,10 @@ use super::law::{Law, LawAt, MOST_PARAMETERS, Slopes};
 
 /// Vehicles of a block of the sum.
 const BLOCK: usize = 64;
-/// A chance below e to minus this counts as this: a law far off must still have a slope.
-const LEAST_LOG: f64 = 1e-290;
+/// Points at which the law of the delay is looked at, about.
+const DELAY_POINTS: usize = 12;
+/// An increase of the hazard below this counts as this: a law far off must still have a slope.
+const LEAST_STEP: f64 = 1e-290;
 
 /// Days that a report may be late, at most a few of them, with their chances.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +34,35 @@ impl Delays {
     /// Failures are known at once.
     pub fn none() -> Self {
         Self { days: vec![0], chances: vec![1.0] }
+    }
+
+    /// Of a law by day: a few points that share its weight evenly and keep its mean, in units of so many days.
+    pub fn of(chances: &[f64], unit_days: i32) -> Self {
+        let mut points: Vec<(i32, f64)> = Vec::new();
+        let (mut weight, mut sum) = (0.0, 0.0);
+        let total: f64 = chances.iter().sum();
+        for (day, chance) in chances.iter().enumerate() {
+            weight += chance / total;
+            sum += chance / total * day as f64 / f64::from(unit_days);
+            if weight >= 1.0 / DELAY_POINTS as f64 || (day + 1 == chances.len() && weight > 0.0) {
+                let mean = sum / weight;
+                let floor = libm::floor(mean);
+                points.push((floor as i32, weight * (1.0 - (mean - floor))));
+                points.push((floor as i32 + 1, weight * (mean - floor)));
+                (weight, sum) = (0.0, 0.0);
+            }
+        }
+        points.retain(|(_, chance)| *chance > 1e-12);
+        points.sort_by_key(|(day, _)| *day);
+        let mut merged: Vec<(i32, f64)> = Vec::new();
+        for (day, chance) in points {
+            match merged.last_mut() {
+                Some((same, sum)) if *same == day => *sum += chance,
+                _ => merged.push((day, chance)),
+            }
+        }
+        let (days, chances) = merged.into_iter().unzip();
+        Self { days, chances }
     }
 }
 
@@ -286,7 +317,7 @@ impl Work {
                 End::Failed { after, by } => {
                     let (before, before_slopes) = self.hazard(vehicle, law, life, *after);
                     let (behind, behind_slopes) = self.hazard(vehicle, law, life, *by);
-                    let step = (behind - before).max(LEAST_LOG);
+                    let step = (behind - before).max(LEAST_STEP);
                     log_likelihood += libm::log(-libm::expm1(-step)) - before;
                     // d ln(1 − e^−x) = 1 / (e^x − 1).
                     let share = 1.0 / libm::expm1(step.min(600.0));

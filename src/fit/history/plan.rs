@@ -10,10 +10,11 @@ use rayon::prelude::*;
 
 use super::build::{Calendar, FixedRates, Group, Vehicle};
 use super::error::HistoryFitError;
-use super::estimate::{GroupFit, Task, fits};
-use super::law::{Law, MOST_RATIOS, Source};
+use super::estimate::{GroupFit, Task};
+use super::law::{Law, Source};
 use super::likelihood::{Delays, Lives, VehicleLives};
 use super::lives::{Dates, LATE_DAYS, LifeCounts, known_on};
+use super::request::{FitRequest, check_counts, restricted, shared};
 use super::sample::{Collected, Strata, Stratum, chances, lot};
 use crate::fleet::dataset::Dataset;
 use crate::fleet::dictionary::Period;
@@ -21,59 +22,19 @@ use crate::fleet::time::TimeAxis;
 use crate::fleet::vehicles::{EventKind, FleetEvent, Ids, day_of};
 use crate::model::compile::compile;
 use crate::model::error::nearest;
-use crate::model::free::{FreeParameter, ParameterPath};
+use crate::model::free::ParameterPath;
 use crate::model::spec::{Exposure, Model};
 use crate::run::{Control, Interrupted};
 use crate::score::parts::{ModeParts, Parts};
 use crate::simulate::report_delay::ReportDelay;
 use crate::simulate::weeks::{DAYS_PER_WEEK, RecordLength, WeekAxis};
 
-/// Points at which the law of the delay is looked at.
-const DELAY_POINTS: usize = 12;
 /// A vehicle's records take so much more than their bytes while lives are made of them.
 const OVERHEAD: f64 = 1.6;
 /// Of the memory limit, for the records of the sample.
 const SHARE_OF_MEMORY: f64 = 0.6;
 /// Fewest vehicles that a sample is made of, whatever the memory limit.
 const FEWEST_VEHICLES: u64 = 200;
-
-/// How to fit. Only what bears on the result.
-#[derive(Clone, Debug)]
-pub struct FitRequest {
-    /// The day on which the data are taken to end.
-    pub as_of_day: i32,
-    pub seed: u64,
-    /// Failure modes to fit; `None`: all that free something.
-    pub modes: Option<Vec<String>>,
-    /// Free every characteristic life and shape, whatever the model says.
-    pub lives_and_shapes: bool,
-    /// Vehicles to look at, about; `None`: as many as fit into `memory_limit_bytes`.
-    pub sample: Option<u64>,
-    pub memory_limit_bytes: usize,
-    /// Replicates of the bootstrap; 0: none.
-    pub replicates: usize,
-    /// Replacements are on record since this day, though the histories begin later.
-    pub events_since: Option<i32>,
-    /// Parts that were in use before the records: take their use to have been that of their first so many days on
-    /// record. 0: leave them out.
-    pub prior_use_days: u32,
-}
-
-impl FitRequest {
-    pub fn new(as_of_day: i32, seed: u64) -> Self {
-        Self {
-            as_of_day,
-            seed,
-            modes: None,
-            lives_and_shapes: false,
-            sample: None,
-            memory_limit_bytes: 512 << 20,
-            replicates: 0,
-            events_since: None,
-            prior_use_days: 0,
-        }
-    }
-}
 
 /// A fit, settled but for the records.
 pub struct SettledFit<'a> {
@@ -434,124 +395,6 @@ impl GroupFit {
         }
         self
     }
-}
-
-impl Delays {
-    /// Of a law by day: a few points that share its weight evenly and keep its mean, in units of so many days.
-    pub fn of(chances: &[f64], unit_days: i32) -> Self {
-        let mut points: Vec<(i32, f64)> = Vec::new();
-        let (mut weight, mut sum) = (0.0, 0.0);
-        let total: f64 = chances.iter().sum();
-        for (day, chance) in chances.iter().enumerate() {
-            weight += chance / total;
-            sum += chance / total * day as f64 / f64::from(unit_days);
-            if weight >= 1.0 / DELAY_POINTS as f64 || (day + 1 == chances.len() && weight > 0.0) {
-                let mean = sum / weight;
-                let floor = libm::floor(mean);
-                points.push((floor as i32, weight * (1.0 - (mean - floor))));
-                points.push((floor as i32 + 1, weight * (mean - floor)));
-                (weight, sum) = (0.0, 0.0);
-            }
-        }
-        points.retain(|(_, chance)| *chance > 1e-12);
-        points.sort_by_key(|(day, _)| *day);
-        let mut merged: Vec<(i32, f64)> = Vec::new();
-        for (day, chance) in points {
-            match merged.last_mut() {
-                Some((same, sum)) if *same == day => *sum += chance,
-                _ => merged.push((day, chance)),
-            }
-        }
-        let (days, chances) = merged.into_iter().unzip();
-        Self { days, chances }
-    }
-}
-
-/// The modes that are fitted, with what is free, and their places in the model.
-fn restricted(given: &Model, request: &FitRequest) -> Result<(Model, Vec<usize>), HistoryFitError> {
-    let mut model = given.clone();
-    if let Some(names) = &request.modes {
-        for name in names {
-            if given.modes.iter().all(|mode| mode.id != *name) {
-                let known: Vec<String> = given.modes.iter().map(|mode| mode.id.clone()).collect();
-                let nearest = nearest(name, known.iter().map(String::as_str));
-                return Err(HistoryFitError::UnknownMode { name: name.clone(), nearest, known });
-            }
-        }
-    }
-    if request.lives_and_shapes {
-        for mode in &mut model.modes {
-            mode.free_shape = true;
-            for mechanism in &mut mode.mechanisms {
-                mechanism.free = vec![FreeParameter::CharacteristicLife];
-            }
-        }
-    }
-    let asked = |id: &str| request.modes.as_ref().is_none_or(|names| names.iter().any(|name| name == id));
-    let frees = |mode: &crate::model::spec::FailureMode| {
-        mode.free_shape || mode.mechanisms.iter().any(|own| !own.free.is_empty())
-    };
-    // A mode that shares the parts of a fitted one takes part, its numbers held.
-    let components: Vec<String> =
-        model.modes.iter().filter(|mode| asked(&mode.id) && frees(mode)).map(|mode| mode.component.clone()).collect();
-    for mode in model.modes.iter_mut().filter(|mode| !asked(&mode.id)) {
-        mode.free_shape = false;
-        mode.mechanisms.iter_mut().for_each(|own| own.free.clear());
-    }
-    let places: Vec<usize> =
-        (0..model.modes.len()).filter(|&mode| components.contains(&model.modes[mode].component)).collect();
-    let mut place = 0;
-    model.modes.retain(|_| {
-        place += 1;
-        places.contains(&(place - 1))
-    });
-    (model.monitors, model.covariance) = (Vec::new(), None);
-    if model.modes.is_empty() {
-        return Err(HistoryFitError::NothingFree { file: given.file.clone() });
-    }
-    Ok((model, places))
-}
-
-/// Modes by the parts they share.
-fn shared(model: &Model) -> Result<Vec<Vec<usize>>, HistoryFitError> {
-    let mut groups: Vec<Vec<usize>> = Vec::new();
-    for (mode, own) in model.modes.iter().enumerate() {
-        match groups.iter_mut().find(|group| model.modes[group[0]].component == own.component) {
-            Some(group) if model.modes[group[0]].positions == own.positions => group.push(mode),
-            Some(group) => {
-                return Err(HistoryFitError::OtherPositions {
-                    first: model.modes[group[0]].id.clone(),
-                    second: own.id.clone(),
-                    component: own.component.clone(),
-                });
-            }
-            None => groups.push(vec![mode]),
-        }
-    }
-    // Only shared parts that nobody frees anything of are not worth a fit.
-    let frees = |mode: &usize| {
-        let own = &model.modes[*mode];
-        own.free_shape || own.mechanisms.iter().any(|own| !own.free.is_empty())
-    };
-    groups.retain(|group| group.iter().any(frees));
-    Ok(groups)
-}
-
-fn check_counts(model: &Model, modes: &[usize], own: &[ParameterPath]) -> Result<(), HistoryFitError> {
-    if !fits(own.len()) {
-        let names: Vec<&str> = modes.iter().map(|&mode| model.modes[mode].id.as_str()).collect();
-        return Err(HistoryFitError::TooMany { modes: names.join(", "), got: own.len() });
-    }
-    for &mode in modes {
-        for mechanism in &model.modes[mode].mechanisms {
-            let ratios = mechanism.free.iter().filter(|one| matches!(one, FreeParameter::Ratio { .. })).count();
-            if ratios > MOST_RATIOS {
-                let mechanism = format!("{}.{}", model.modes[mode].id, mechanism.id);
-                return Err(HistoryFitError::TooManyRatios { mechanism, got: ratios });
-            }
-        }
-    }
-    Ok(())
 }
 
 fn mode_parts(model: &Model) -> Vec<ModeParts<'_>> {
