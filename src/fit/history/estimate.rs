@@ -11,6 +11,8 @@
 //!
 //! Units: the file's; covariances on the working scale.
 
+#![allow(clippy::needless_range_loop, reason = "rows and columns index several matrices at once")]
+
 use serde::Serialize;
 
 use super::law::{Law, MOST_PARAMETERS, Slopes, in_file};

@@ -12,6 +12,8 @@
 //! Units: natural logarithms; clocks in lives. Source: Meeker & Escobar, Statistical Methods for Reliability Data,
 //! chapter 8 and section 11.6 (truncation); Kalbfleisch & Lawless (1989) on reporting delay.
 
+#![allow(clippy::needless_range_loop, reason = "rows and columns index several matrices at once")]
+
 use rayon::prelude::*;
 
 use super::law::{Law, LawAt, MOST_PARAMETERS, Slopes};

@@ -6,6 +6,8 @@
 //!
 //! Source: Golub & Van Loan, Matrix Computations, section 8.5.
 
+#![allow(clippy::needless_range_loop, reason = "rows and columns index several matrices at once")]
+
 /// Below this, an eigenvalue of a matrix of unit diagonal is nothing.
 pub const FLAT: f64 = 1e-8;
 const SWEEPS: usize = 60;

@@ -6,6 +6,8 @@
 //!
 //! Units: parameters on their working scale. Source: Nocedal & Wright, Numerical Optimization, chapters 3 and 7.
 
+#![allow(clippy::needless_range_loop, reason = "rows and columns index several matrices at once")]
+
 use std::cell::RefCell;
 
 use argmin::core::{CostFunction, Error, Executor, Gradient, State};

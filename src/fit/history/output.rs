@@ -8,6 +8,8 @@
 //! Units: the file's; covariances on the working scale: logarithms, but for exponents, coefficients, energies (their
 //! temperature in kelvin), midpoints, widths and optima.
 
+#![allow(clippy::needless_range_loop, reason = "rows and columns index several matrices at once")]
+
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
