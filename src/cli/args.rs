@@ -40,7 +40,7 @@ pub enum Command {
     Synth(SynthArgs),
     Score(ScoreArgs),
     Simulate(SimulateArgs),
-    Fit(FitArgs),
+    Fit(Box<FitArgs>),
     Verify(VerifyArgs),
     Bench(BenchArgs),
     /// List the graphics adapters, with their limits and why each would or would not be taken

@@ -74,7 +74,7 @@ fn run(command: Command, console: &Console) -> Result<Exit, CliError> {
         Command::Synth(args) => synth::run(args, console),
         Command::Score(args) => score::run(args, console),
         Command::Simulate(args) => simulate::run(args, console),
-        Command::Fit(args) => fit::run(args, console),
+        Command::Fit(args) => fit::run(*args, console),
         Command::Verify(args) => verify::run(args, console),
         Command::Bench(args) => bench::run(args, console),
         Command::Devices => devices::run(console),

@@ -409,7 +409,13 @@ impl Reader<'_> {
         let dataset = &self.prepared.dataset;
         let to_come = dataset.vehicles.end_day.iter().flatten().any(|&day| day > as_of_day);
         match self.plan.as_of_day {
-            Some(_) if to_come => Ok(self.prepared.latest_day(self.control)?.max(as_of_day)),
+            Some(_) if to_come => {
+                let latest = match self.histories.kept {
+                    Some(kept) => kept.latest_day(),
+                    None => Some(self.prepared.latest_day(self.control)?),
+                };
+                Ok(latest.map_or(as_of_day, |latest| latest.max(as_of_day)))
+            }
             _ => Ok(as_of_day),
         }
     }

@@ -227,8 +227,8 @@ impl HistoryFit {
 /// The characteristic life of a mechanism, given by its place among those of a group's modes. Places were counted in the
 /// model of the fitted modes alone.
 fn life_of(given: &Model, modes: &[usize], place: usize) -> ParameterPath {
-    let own = modes.iter().flat_map(|&mode| (0..given.modes[mode].mechanisms.len()).map(move |own| (mode, own)));
-    let (mode, mechanism) = own.skip(place).next().unwrap_or((modes[0], 0));
+    let mut own = modes.iter().flat_map(|&mode| (0..given.modes[mode].mechanisms.len()).map(move |own| (mode, own)));
+    let (mode, mechanism) = own.nth(place).unwrap_or((modes[0], 0));
     ParameterPath::Mechanism { mode, mechanism, parameter: FreeParameter::CharacteristicLife }
 }
 

@@ -99,7 +99,8 @@ fn verify_covers_futures() {
         as_of_day: None,
     };
     let mut report = verify(&plan, &Control::silent()).unwrap();
-    assert!(report.agrees() && report.futures.len() >= 3, "{:?}", report.futures);
+    assert!(report.agrees() && report.futures.len() >= 4, "{:?}", report.futures);
+    assert!(report.futures.iter().any(|way| way.name.contains("packed, in two nights")), "{:?}", report.futures);
     report.futures[1].content_hash.clear();
     assert!(!report.agrees(), "a difference is noticed");
 }
