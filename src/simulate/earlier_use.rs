@@ -11,7 +11,7 @@
 //! not where a clock's exponent is not 1. On the use the law of one mechanism is Weibull of shape β times the exponent.
 //! Clocks of several mechanisms grow in proportion here (earlier use is the mean since, taken back), so the damage is a
 //! function of the use, close to a power of it: the mean of the exponents weighted by their damage today, and the use at
-//! which that power reaches 1 is a life. The law is tabulated for [`SHAPES`] shapes between those of the exponents.
+//! which that power reaches 1 is a life. The law is tabulated for a few shapes between those of the exponents.
 //!
 //! Units: lives of use. Source: renewal theory, D. R. Cox, Renewal Theory (1962), sections 4.4 and 5.1.
 
