@@ -296,7 +296,7 @@ impl Loaded {
                 .filter(|_| axis.takes_days_of(times.data_type()))
                 .ok_or_else(|| wrong("a time like that of the histories"))?;
             ticks.clear();
-            own.ticks(times, &mut ticks, &mut faults)?;
+            own.ticks_of_any_year(times, &mut ticks, &mut faults)?;
             found = if own == axis { TimeKey::Tick } else { TimeKey::Day };
             if own == TimeAxis::SecondsSince2000 && axis == TimeAxis::Days {
                 ticks.iter_mut().for_each(|tick| *tick = own.day(*tick));

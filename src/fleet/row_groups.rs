@@ -121,7 +121,7 @@ fn integer(one: &ArrayRef) -> Option<i64> {
 fn tick_bounds(low: &ArrayRef, high: &ArrayRef, index: usize, axis: TimeAxis) -> Option<Bounds<i32>> {
     let tick = |array: &ArrayRef| {
         let (mut ticks, mut faults) = (Vec::new(), Vec::new());
-        axis.ticks(&array.slice(index, 1), &mut ticks, &mut faults).ok()?;
+        axis.ticks_of_any_year(&array.slice(index, 1), &mut ticks, &mut faults).ok()?;
         ticks.first().copied().filter(|_| faults.is_empty())
     };
     let (low, high) = (tick(low)?, tick(high)?);

@@ -109,7 +109,8 @@ impl TimeAxis {
         self != TimeAxis::Integer && day < 0
     }
 
-    fn ticks_of_any_year(
+    /// The same for times that are no record's: bounds, keys, a vehicle's own dates.
+    pub fn ticks_of_any_year(
         self,
         array: &dyn Array,
         out: &mut Vec<i32>,

