@@ -12,9 +12,9 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fleetwear::backend::Choice;
 use fleetwear::engine::plan::CHUNK_ROWS;
 use fleetwear::engine::{ScorePlan, score};
-use fleetwear::fleet::chunk::{Chunk, Order};
+use fleetwear::fleet::chunk::Order;
 use fleetwear::fleet::dataset::Dataset;
-use fleetwear::fleet::scan::{ChunkSink, ScanRequest, SinkError, scan};
+use fleetwear::fleet::scan::{Nowhere, ScanRequest, scan};
 use fleetwear::model::compile::compile;
 use fleetwear::model::spec::Model;
 use fleetwear::run::Control;
@@ -24,19 +24,6 @@ const MODEL: &str = "ev-passenger";
 const VEHICLES: u32 = 4_000;
 const DAYS: u32 = 365;
 const MEMORY_BYTES: usize = 512 << 20;
-
-/// Takes chunks and drops them.
-struct Nowhere;
-
-impl ChunkSink for Nowhere {
-    fn push(&self, _lane: usize, _chunk: &Chunk) -> Result<(), SinkError> {
-        Ok(())
-    }
-
-    fn restart(&self) -> Result<(), SinkError> {
-        Ok(())
-    }
-}
 
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)

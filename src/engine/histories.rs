@@ -28,6 +28,14 @@ impl Histories<'_> {
         }
     }
 
+    /// The day of the latest record, by the files' statistics or as it was taken up; `None` without records.
+    pub fn latest_day(&self, control: &Control) -> Result<Option<i32>, FleetError> {
+        match self.kept {
+            Some(kept) => Ok(kept.latest_day()),
+            None => self.dataset.latest_day(control),
+        }
+    }
+
     /// Rows of the files, by their metadata.
     pub fn rows(&self) -> u64 {
         match self.kept {

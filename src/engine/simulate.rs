@@ -177,10 +177,7 @@ fn followed(
 
     let mut as_of_day = match plan.as_of_day {
         Some(day) => day,
-        None => match histories.kept {
-            Some(kept) => kept.latest_day().ok_or(EngineError::NoRecords)?,
-            None => prepared.latest_day(control)?,
-        },
+        None => histories.latest_day(control)?.ok_or(EngineError::NoRecords)?,
     };
     let mut starts = PartStarts::new(&prepared.parts, vehicles, as_of_day);
     let latest = AtomicI32::new(i32::MIN);
@@ -406,16 +403,9 @@ impl Reader<'_> {
     /// The last day of what end dates could not be known on the as-of day: that of the records, where they go on
     /// after it. Looked up only where there is an end date to come.
     fn hindsight_until_day(&self, as_of_day: i32) -> Result<i32, EngineError> {
-        let dataset = &self.prepared.dataset;
-        let to_come = dataset.vehicles.end_day.iter().flatten().any(|&day| day > as_of_day);
+        let to_come = self.histories.dataset.vehicles.end_day.iter().flatten().any(|&day| day > as_of_day);
         match self.plan.as_of_day {
-            Some(_) if to_come => {
-                let latest = match self.histories.kept {
-                    Some(kept) => kept.latest_day(),
-                    None => Some(self.prepared.latest_day(self.control)?),
-                };
-                Ok(latest.map_or(as_of_day, |latest| latest.max(as_of_day)))
-            }
+            Some(_) if to_come => Ok(self.histories.latest_day(self.control)?.unwrap_or(as_of_day).max(as_of_day)),
             _ => Ok(as_of_day),
         }
     }

@@ -187,18 +187,21 @@ pub fn scan(
     settled.report(kind, &tally, &failed, restarts)
 }
 
+/// Takes chunks and drops them.
+pub struct Nowhere;
+
+impl ChunkSink for Nowhere {
+    fn push(&self, _lane: usize, _chunk: &Chunk) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn restart(&self) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
 /// The way in which a request would be read, as the files' statistics have it.
 pub fn kind_of(dataset: &Dataset, request: &ScanRequest) -> Result<ScanKind, FleetError> {
-    struct Nowhere;
-    impl ChunkSink for Nowhere {
-        fn push(&self, _lane: usize, _chunk: &Chunk) -> Result<(), SinkError> {
-            Ok(())
-        }
-
-        fn restart(&self) -> Result<(), SinkError> {
-            Ok(())
-        }
-    }
     let control = Control::silent();
     let settled = Settled::new(dataset, request, &control, &Nowhere)?;
     Ok(settled.plan(&BTreeMap::new(), request.kind).kind())

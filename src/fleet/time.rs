@@ -83,25 +83,17 @@ impl TimeAxis {
     ) -> Result<(), FleetError> {
         let (start, first_fault) = (out.len(), faults.len());
         self.ticks_of_any_year(array, out, faults)?;
-        let Some(first_of_1970) = self.first_of_1970() else { return Ok(()) };
-        let early = out[start..].iter().enumerate().filter(|(_, tick)| **tick < first_of_1970);
-        let early: Vec<usize> = early.map(|(row, _)| row).collect();
-        if !early.is_empty() {
-            early.iter().for_each(|row| out[start + row] = 0);
-            // A row that was faulty already holds 0 and is not among them.
-            faults.extend(early.into_iter().map(|row| (row, TickFault::OutOfRange)));
+        // Days rise with ticks, so that the least of a batch tells whether there is anything to look for.
+        let is_early = |tick: i32| self.is_before_1970(self.day(tick));
+        if out[start..].iter().copied().min().is_some_and(is_early) {
+            // A row that was faulty already holds a tick of 0, which is no early one.
+            for (row, tick) in out[start..].iter_mut().enumerate().filter(|(_, tick)| is_early(**tick)) {
+                *tick = 0;
+                faults.push((row, TickFault::OutOfRange));
+            }
             faults[first_fault..].sort_by_key(|(row, _)| *row);
         }
         Ok(())
-    }
-
-    /// The first tick of 1970, where ticks are dates.
-    fn first_of_1970(self) -> Option<i32> {
-        match self {
-            TimeAxis::Days => Some(0),
-            TimeAxis::SecondsSince2000 => Some(-DAYS_TO_2000 * SECONDS_PER_DAY),
-            TimeAxis::Integer => None,
-        }
     }
 
     /// Whether nothing can have been recorded on a day.

@@ -73,6 +73,24 @@ pub struct FleetEvent {
     pub cost: Option<f64>,
 }
 
+#[cfg(test)]
+impl FleetEvent {
+    /// An event of which nothing is known but what it was and when.
+    pub fn bare(vehicle: u32, component: u32, kind: EventKind, occurred_day: i32) -> Self {
+        Self {
+            vehicle,
+            component,
+            position: None,
+            kind,
+            occurred_day,
+            reported_day: None,
+            odometer_km: None,
+            finding: None,
+            cost: None,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EventKind {
     Failure,

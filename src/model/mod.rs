@@ -13,6 +13,7 @@ pub mod error;
 pub mod explain;
 pub mod free;
 pub mod life;
+pub mod normal;
 mod parse;
 pub mod rewrite;
 pub mod scenario;

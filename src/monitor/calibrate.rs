@@ -135,11 +135,12 @@ fn exceeded_by(mut sums: Vec<f64>, wanted: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::monitor::law::{BaselineSeries, QUANTILES, normal_quantile};
+    use crate::model::normal;
+    use crate::monitor::law::{BaselineSeries, QUANTILES};
 
     fn normal(lag1: f64) -> Law {
         let sd = libm::sqrt(1.0 - lag1 * lag1);
-        let shock = |step: usize| (sd * normal_quantile((step as f64 + 0.5) / QUANTILES as f64)) as f32;
+        let shock = |step: usize| (sd * normal::quantile((step as f64 + 0.5) / QUANTILES as f64)) as f32;
         Law { lag1, shocks: (0..QUANTILES).map(shock).collect(), vehicles: 1 }
     }
 

@@ -9,6 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::baseline::{Baseline, SD_PER_MAD, median};
+use crate::model::normal;
 
 /// Shocks kept, as quantiles: what sixteen random bits can choose from.
 pub const QUANTILES: usize = 1 << 16;
@@ -71,7 +72,7 @@ impl Law {
 
     fn assumed() -> Self {
         let sd = libm::sqrt(1.0 - ASSUMED_LAG1 * ASSUMED_LAG1);
-        let quantile = |step: usize| sd * normal_quantile((step as f64 + 0.5) / QUANTILES as f64);
+        let quantile = |step: usize| sd * normal::quantile((step as f64 + 0.5) / QUANTILES as f64);
         Self { lag1: ASSUMED_LAG1, shocks: quantiles((0..QUANTILES).map(quantile).collect()), vehicles: 0 }
     }
 }
@@ -103,20 +104,6 @@ fn quantiles(mut shocks: Vec<f64>) -> Vec<f32> {
     let at =
         |step: usize| shocks.get((2 * step + 1) * shocks.len() / (2 * QUANTILES)).map_or(0.0, |shock| shock - mean);
     (0..QUANTILES).map(|step| at(step) as f32).collect()
-}
-
-/// The z with P(Z < z) = p, by bisection on the complementary error function.
-pub fn normal_quantile(p: f64) -> f64 {
-    let (mut low, mut high) = (-10.0, 10.0);
-    for _ in 0..60 {
-        let middle = 0.5 * (low + high);
-        if 0.5 * libm::erfc(-middle / std::f64::consts::SQRT_2) < p {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    0.5 * (low + high)
 }
 
 #[cfg(test)]

@@ -192,17 +192,7 @@ mod tests {
 
     #[test]
     fn replacements_stand_by_vehicle_and_day() {
-        let event = |vehicle, component, kind, occurred_day| FleetEvent {
-            vehicle,
-            component,
-            position: None,
-            kind,
-            occurred_day,
-            reported_day: None,
-            odometer_km: None,
-            finding: None,
-            cost: None,
-        };
+        let event = FleetEvent::bare;
         let vehicles = Vehicles {
             components: vec!["sensor".into(), "pad".into()],
             events: vec![

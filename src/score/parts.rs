@@ -184,17 +184,7 @@ mod tests {
     use crate::fleet::vehicles::FleetEvent;
 
     fn event(vehicle: u32, component: u32, position: Option<u32>, kind: EventKind, occurred_day: i32) -> FleetEvent {
-        FleetEvent {
-            vehicle,
-            component,
-            position,
-            kind,
-            occurred_day,
-            reported_day: None,
-            odometer_km: None,
-            finding: None,
-            cost: None,
-        }
+        FleetEvent { position, ..FleetEvent::bare(vehicle, component, kind, occurred_day) }
     }
 
     fn bearing_and_pads() -> Parts {

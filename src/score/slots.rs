@@ -136,16 +136,8 @@ mod tests {
             ModeParts { id: "a", component: "pads", positions: &[] },
             ModeParts { id: "b", component: "tyre", positions: &[] },
         ]);
-        let event = |&(vehicle, component, occurred_day): &(u32, u32, i32)| FleetEvent {
-            vehicle,
-            component,
-            position: None,
-            kind: EventKind::Replacement,
-            occurred_day,
-            reported_day: None,
-            odometer_km: None,
-            finding: None,
-            cost: None,
+        let event = |&(vehicle, component, occurred_day): &(u32, u32, i32)| {
+            FleetEvent::bare(vehicle, component, EventKind::Replacement, occurred_day)
         };
         let vehicles = Vehicles {
             known,

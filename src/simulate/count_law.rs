@@ -14,6 +14,8 @@
 //! its mean over paths with all their odds raised alike, so that they add up to their share of the path's mean. Of more
 //! large chances than that the moments must say enough: 65 of 0.999 among 3,000 of 0.002 are off by 0.05.
 
+use crate::model::normal;
+
 /// Variance from which a count is smooth enough for the normal law.
 pub const SMOOTH_VARIANCE: f64 = 100.0;
 /// Parts with large chances of a group up to which the exact law is taken.
@@ -130,7 +132,7 @@ impl CountLaw {
             Self::Table(at_most) => at_most.get(k as usize).copied().unwrap_or(1.0),
             Self::Smooth { mean, deviation, skewness } => {
                 let x = (k as f64 + 0.5 - mean) / deviation;
-                (normal(x) + skewness * (1.0 - x * x) * density(x) / 6.0).clamp(0.0, 1.0)
+                (normal::distribution(x) + skewness * (1.0 - x * x) * density(x) / 6.0).clamp(0.0, 1.0)
             }
         }
     }
@@ -216,10 +218,6 @@ fn cumulated(law: &[f64]) -> Vec<f64> {
         sum
     });
     sums.collect()
-}
-
-fn normal(x: f64) -> f64 {
-    0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2)
 }
 
 fn density(x: f64) -> f64 {

@@ -96,20 +96,6 @@ mod tests {
 
     const TODAY: i32 = 1_000;
 
-    fn event(vehicle: u32, component: u32, kind: EventKind, occurred_day: i32) -> FleetEvent {
-        FleetEvent {
-            vehicle,
-            component,
-            position: None,
-            kind,
-            occurred_day,
-            reported_day: None,
-            odometer_km: None,
-            finding: None,
-            cost: None,
-        }
-    }
-
     /// Of (vehicle, part): pads are part 0; the bearing's left and right 1 and 2; the horn 3, never replaced.
     fn found(events: Vec<FleetEvent>) -> FailedParts {
         let positions = ["left".to_owned(), "right".to_owned()];
@@ -136,23 +122,23 @@ mod tests {
         let placed = |event: FleetEvent| FleetEvent { position: Some(0), ..event };
         let reported = |event: FleetEvent, day: i32| FleetEvent { reported_day: Some(day), ..event };
         let failed = found(vec![
-            event(0, 0, Failure, 990),
+            FleetEvent::bare(0, 0, Failure, 990),
             // Replaced on the day of the failure, after it, before it.
-            event(1, 0, Failure, 990),
-            event(1, 0, Replacement, 990),
-            event(2, 0, Failure, 980),
-            event(2, 0, Replacement, 990),
-            event(3, 0, Replacement, 980),
-            event(3, 0, Failure, 990),
+            FleetEvent::bare(1, 0, Failure, 990),
+            FleetEvent::bare(1, 0, Replacement, 990),
+            FleetEvent::bare(2, 0, Failure, 980),
+            FleetEvent::bare(2, 0, Replacement, 990),
+            FleetEvent::bare(3, 0, Replacement, 980),
+            FleetEvent::bare(3, 0, Failure, 990),
             // Not known yet; known since today; found to be none; to come.
-            reported(event(4, 0, Failure, 990), TODAY + 1),
-            reported(event(5, 0, Failure, 990), TODAY),
-            FleetEvent { finding: Some(Finding::NotFound), ..event(6, 0, Failure, 990) },
-            event(7, 0, Failure, TODAY + 1),
+            reported(FleetEvent::bare(4, 0, Failure, 990), TODAY + 1),
+            reported(FleetEvent::bare(5, 0, Failure, 990), TODAY),
+            FleetEvent { finding: Some(Finding::NotFound), ..FleetEvent::bare(6, 0, Failure, 990) },
+            FleetEvent::bare(7, 0, Failure, TODAY + 1),
             // At a position, and at none of several.
-            placed(event(8, 1, Failure, 995)),
-            placed(event(8, 1, Replacement, 900)),
-            event(7, 1, Failure, 995),
+            placed(FleetEvent::bare(8, 1, Failure, 995)),
+            placed(FleetEvent::bare(8, 1, Replacement, 900)),
+            FleetEvent::bare(7, 1, Failure, 995),
         ]);
         let of_pads: Vec<u32> = (0..9).filter(|&vehicle| failed.has(vehicle, 0)).collect();
         assert_eq!(of_pads, [0, 3, 5]);
@@ -164,12 +150,12 @@ mod tests {
     fn what_nobody_wrote_down_does_not_stand_for_ever() {
         use EventKind::{Failure, Replacement};
         let failed = found(vec![
-            event(0, 0, Failure, TODAY - 364),
-            event(1, 0, Failure, TODAY - 365),
-            event(2, 0, Replacement, 1),
-            event(3, 2, Failure, 990),
-            event(4, 2, Failure, 400),
-            event(4, 3, Failure, 990),
+            FleetEvent::bare(0, 0, Failure, TODAY - 364),
+            FleetEvent::bare(1, 0, Failure, TODAY - 365),
+            FleetEvent::bare(2, 0, Replacement, 1),
+            FleetEvent::bare(3, 2, Failure, 990),
+            FleetEvent::bare(4, 2, Failure, 400),
+            FleetEvent::bare(4, 3, Failure, 990),
         ]);
         assert!(failed.has(0, 0) && !failed.is_doubtful(0, 0));
         assert!(!failed.has(1, 0) && failed.is_doubtful(1, 0));

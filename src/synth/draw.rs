@@ -8,6 +8,7 @@
 use std::sync::LazyLock;
 
 use crate::fixed::threefry::threefry2x32;
+use crate::model::normal;
 
 /// What a number is for. The discriminant is part of the generator's key: append, never renumber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +96,7 @@ pub const TABLE_SIZE: usize = 1 << TABLE_BITS;
 /// Standard normal quantiles at the midpoints of 4,096 equal steps, scaled to variance one.
 pub static NORMAL: LazyLock<[f32; TABLE_SIZE]> = LazyLock::new(|| {
     let quantiles: Vec<f64> =
-        (0..TABLE_SIZE).map(|step| normal_quantile((step as f64 + 0.5) / TABLE_SIZE as f64)).collect();
+        (0..TABLE_SIZE).map(|step| normal::quantile((step as f64 + 0.5) / TABLE_SIZE as f64)).collect();
     let variance = quantiles.iter().map(|z| z * z).sum::<f64>() / TABLE_SIZE as f64;
     let scale = 1.0 / libm::sqrt(variance);
     std::array::from_fn(|step| (quantiles[step] * scale) as f32)
@@ -112,20 +113,6 @@ pub fn lognormal_table(log_sd: f64) -> Box<[f32; TABLE_SIZE]> {
     table
 }
 
-/// The z with P(Z < z) = p, by bisection on the complementary error function.
-fn normal_quantile(p: f64) -> f64 {
-    let (mut low, mut high) = (-10.0, 10.0);
-    for _ in 0..80 {
-        let middle = 0.5 * (low + high);
-        if 0.5 * libm::erfc(-middle / std::f64::consts::SQRT_2) < p {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    0.5 * (low + high)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,7 +122,6 @@ mod tests {
         let mean = NORMAL.iter().map(|&z| f64::from(z)).sum::<f64>() / TABLE_SIZE as f64;
         let variance = NORMAL.iter().map(|&z| f64::from(z) * f64::from(z)).sum::<f64>() / TABLE_SIZE as f64;
         assert!(mean.abs() < 1e-6 && (variance - 1.0).abs() < 1e-6, "{mean} {variance}");
-        assert!((normal_quantile(0.975) - 1.959_963_984_540_054).abs() < 1e-12);
         let factors = lognormal_table(0.4);
         let mean = factors.iter().map(|&factor| f64::from(factor)).sum::<f64>() / TABLE_SIZE as f64;
         assert!((mean - 1.0).abs() < 1e-6);

@@ -12,7 +12,7 @@ use super::likelihood::Likelihood;
 use super::matrix::Matrix;
 use super::newton::{Maximum, NoMaximum, Part, maximise};
 use super::profile::{Interval, Profile, Target};
-use crate::monitor::law::normal_quantile;
+use crate::model::normal;
 
 /// What is wanted of a fit.
 #[derive(Clone, Debug, PartialEq)]
@@ -201,7 +201,7 @@ impl Fitter<'_> {
     }
 
     fn z(&self) -> f64 {
-        normal_quantile(0.5 + 0.5 * self.wanted.confidence)
+        normal::quantile(0.5 + 0.5 * self.wanted.confidence)
     }
 
     /// The interval of a target. With effects there is no one quantile to profile.

@@ -8,7 +8,7 @@ use super::life::{End, Life};
 use super::likelihood::{Likelihood, merged};
 use super::newton::NoMaximum;
 use super::report::{BetweenGroups, Bound, GroupReport, HazardTest, Joint, LawReport, Refused};
-use crate::monitor::law::normal_quantile;
+use crate::model::normal;
 use crate::run::{Control, Interrupted};
 
 /// So many failures without any survivor are worth a word.
@@ -52,7 +52,7 @@ pub fn report(
         last_age: lives.iter().map(Life::last_age).fold(0.0, f64::max),
         laws: reports,
         constant_hazard,
-        curve: Curve::of(&lives, normal_quantile(0.5 + 0.5 * wanted.confidence)),
+        curve: Curve::of(&lives, normal::quantile(0.5 + 0.5 * wanted.confidence)),
         joint: Vec::new(),
         notes,
     })

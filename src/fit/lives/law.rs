@@ -7,7 +7,7 @@
 
 use serde::Serialize;
 
-use crate::monitor::law::normal_quantile;
+use crate::model::normal;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -65,16 +65,12 @@ impl Law {
 
     /// P(W ≤ z).
     pub fn distribution(self, z: f64) -> f64 {
-        if self.is_normal() {
-            0.5 * libm::erfc(-z * std::f64::consts::FRAC_1_SQRT_2)
-        } else {
-            -libm::expm1(-libm::exp(z))
-        }
+        if self.is_normal() { normal::distribution(z) } else { -libm::expm1(-libm::exp(z)) }
     }
 
     /// The z with P(W ≤ z) = `share`, for shares between 0 and 1.
     pub fn quantile(self, share: f64) -> f64 {
-        if self.is_normal() { normal_quantile(share) } else { libm::log(-libm::log1p(-share)) }
+        if self.is_normal() { normal::quantile(share) } else { libm::log(-libm::log1p(-share)) }
     }
 }
 

@@ -9,7 +9,7 @@ use super::report::{LivesReport, MeanReport};
 use super::rows::{RowAccount, SetAside};
 use super::run::{begun_report, used};
 use super::table::{Cell, Source};
-use crate::monitor::law::normal_quantile;
+use crate::model::normal;
 use std::collections::BTreeMap;
 
 /// Reads the units and forms the mean cumulative function of each group.
@@ -54,7 +54,7 @@ pub fn report(source: &Source, plan: &LivesPlan) -> Result<LivesReport, LivesErr
             Err(reason) => reader.account.set_aside.entry(reason).or_insert((0, number)).0 += 1,
         }
     }
-    let z = normal_quantile(0.5 + 0.5 * plan.confidence);
+    let z = normal::quantile(0.5 + 0.5 * plan.confidence);
     let mut reports = Vec::new();
     let Reader { groups, mut account, .. } = reader;
     for (group, units) in groups {

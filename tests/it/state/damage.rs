@@ -8,7 +8,7 @@ use fleetwear::engine::{EngineError, ScorePlan, score};
 use fleetwear::fleet::state::error::StateError;
 use fleetwear::run::{Control, Event};
 
-use super::refusals::{PAST, add_day, refusal, settled};
+use super::refusals::{PAST, refusal, settled};
 use super::world::World;
 
 #[test]
@@ -31,7 +31,7 @@ fn a_damaged_pointer_or_record_is_named_and_rebuilt_on_demand() {
     ];
     for (name, damage) in damages {
         let world = settled();
-        add_day(&world, PAST);
+        world.add_day(PAST);
         world.night(None).unwrap();
         let path = world.state().join(name);
         damage(&path);
@@ -44,7 +44,7 @@ fn a_damaged_pointer_or_record_is_named_and_rebuilt_on_demand() {
         let plan = ScorePlan { state: Some(world.state()), rebuild_state: true, ..world.plan(None) };
         assert_eq!(score(&plan, &Control::silent()).unwrap().content_hash, world.whole(None).content_hash);
         assert_eq!(fs::read_to_string(world.state().join("CURRENT")).unwrap().trim(), "gen-00000003", "{name}");
-        add_day(&world, PAST + 1);
+        world.add_day(PAST + 1);
         let report = world.compare(None, "after rebuilding");
         assert!(!report.night.unwrap().counts.everything);
         assert_eq!(generations(&world), ["gen-00000004"]);
@@ -57,7 +57,7 @@ fn a_rebuild_that_fails_takes_nothing_away() {
     let world = settled();
     let old = fs::read(world.state().join("CURRENT")).unwrap();
     for day in 0..3 {
-        add_day(&world, PAST + day);
+        world.add_day(PAST + day);
         world.night(None).unwrap();
     }
     let today = fs::read(world.state().join("CURRENT")).unwrap();
@@ -73,7 +73,7 @@ fn a_rebuild_that_fails_takes_nothing_away() {
     let stopped = score(&plan, &Control::new(&stop, &stop_at_the_end)).unwrap_err();
     assert!(matches!(stopped, EngineError::Interrupted(_)), "{stopped}");
     fs::write(world.state().join("CURRENT"), today).unwrap();
-    add_day(&world, PAST + 3);
+    world.add_day(PAST + 3);
     assert!(!world.compare(None, "as if nothing had been").night.unwrap().counts.everything);
     assert_eq!(generations(&world), ["gen-00000005"]);
 }
@@ -100,7 +100,7 @@ fn a_damaged_leftover_is_made_again() {
     score(&plan, &Control::silent()).unwrap();
     let again = ScorePlan { state: Some(world.state()), ..plan };
     assert!(matches!(score(&again, &Control::silent()), Err(EngineError::Write(_))), "the folder is taken");
-    add_day(&world, PAST);
+    world.add_day(PAST);
     world.compare(None, "beside a leftover");
     assert_eq!(generations(&world), ["gen-00000002"]);
 }

@@ -9,21 +9,21 @@ use fleetwear::fleet::manifest::ReadBy;
 use fleetwear::fleet::state::error::StateError;
 use fleetwear::run::Control;
 
-use super::refusals::{PAST, add_day, refusal, settled};
+use super::refusals::{PAST, refusal, settled};
 use super::world::{FIRST_DAY, Order, days};
 
 #[test]
 fn a_renamed_file_is_known_by_its_content() {
     let mut world = settled();
     fs::rename(world.history("a"), world.history("z-archived")).unwrap();
-    add_day(&world, PAST);
+    world.add_day(PAST);
     let report = world.compare(None, "renamed");
     let night = report.night.unwrap();
     assert_eq!((night.files, night.files_of_state, night.counts.everything), (1, 3, false));
     // Its records are needed again: a replacement from before the log.
     world.orders.push(Order { vehicle: 0, component: "fuse", position: None, day: FIRST_DAY + 12 });
     world.write_tables();
-    add_day(&world, PAST + 1);
+    world.add_day(PAST + 1);
     assert_eq!(world.compare(None, "and needed").night.unwrap().counts.reformed, 1);
 }
 
@@ -40,7 +40,7 @@ fn files_put_together_are_refused_by_name_and_rebuilt_on_demand() {
     assert!(error.to_string().contains("b.parquet") && error.to_string().contains("--rebuild-state"), "{error}");
     let plan = ScorePlan { state: Some(world.state()), rebuild_state: true, ..world.plan(None) };
     assert_eq!(score(&plan, &Control::silent()).unwrap().content_hash, world.whole(None).content_hash);
-    add_day(&world, PAST);
+    world.add_day(PAST);
     world.compare(None, "after rebuilding");
 }
 
@@ -59,7 +59,7 @@ fn the_manifest_names_every_file_with_its_hash() {
     }
     world.orders.push(Order { vehicle: 0, component: "fuse", position: None, day: FIRST_DAY + 12 });
     world.write_tables();
-    add_day(&world, PAST);
+    world.add_day(PAST);
     let night = world.night(None).unwrap();
     let mut read = BTreeMap::new();
     for file in night.manifest.inputs.iter().filter(|file| file.table == "histories") {

@@ -3,7 +3,7 @@
 use fleetwear::engine::{InspectPlan, inspect_vehicle};
 use fleetwear::run::Control;
 
-use super::refusals::{PAST, add_day, settled};
+use super::refusals::{PAST, settled};
 use super::world::{FIRST_DAY, NEVER, NOBODY, Record, VEHICLES};
 
 fn row(vehicle: usize, day: i32) -> Record {
@@ -23,7 +23,7 @@ fn a_vehicle_of_unusable_rows_goes_with_the_table() {
     assert_eq!(world.compare(None, "listed").rows, rows_before + rows_of_one);
     world.listed.remove(&odd);
     world.write_tables();
-    add_day(&world, PAST);
+    world.add_day(PAST);
     assert_eq!(world.compare(None, "gone from the table").rows, rows_before);
     world.write_history("stray", &[row(stray, NEVER)]);
     assert_eq!(world.compare(None, "a stray name").rows, rows_before);
@@ -31,7 +31,7 @@ fn a_vehicle_of_unusable_rows_goes_with_the_table() {
     world.write_history("later", &[row(odd, FIRST_DAY + PAST), row(stray, FIRST_DAY + PAST + 3)]);
     assert_eq!(world.compare(Some(FIRST_DAY + PAST + 1), "back").rows, rows_before + rows_of_one);
     for day in 1..6 {
-        add_day(&world, PAST + day);
+        world.add_day(PAST + day);
         let report = world.compare(Some(FIRST_DAY + PAST + day), "and the nights after");
         assert_eq!(report.rows, rows_before + rows_of_one * if day < 3 { 1 } else { 2 });
     }

@@ -8,7 +8,7 @@ use fleetwear::fleet::account::Skip;
 use fleetwear::fleet::state::error::StateError;
 use fleetwear::run::Control;
 
-use super::world::{FIRST_DAY, Order, PARTS, Record, VEHICLES, World, ZONES, copy_folder, days, draw, record};
+use super::world::{FIRST_DAY, Order, PARTS, Record, VEHICLES, World, copy_folder, days, draw, record};
 
 /// Days before the first night.
 const PAST: i32 = 210;
@@ -55,10 +55,6 @@ fn settled(text_ids: bool, timestamps: bool) -> World {
     let alarms: u64 = first.monitors.iter().map(|one| one.alarms).sum();
     assert!(first.alerts > 0 && alarms > 0, "nothing to compare: {} alerts, {alarms} alarms", first.alerts);
     world
-}
-
-fn add_day(world: &World, day: i32) {
-    world.write_history(&format!("n{day:04}"), &days(FIRST_DAY + day..FIRST_DAY + day + 1));
 }
 
 /// The plan of a whole run, with a new folder to write.
@@ -119,7 +115,7 @@ fn nights_of_one_day() {
     for (text_ids, timestamps) in [(true, false), (false, true)] {
         let mut world = settled(text_ids, timestamps);
         for night in 0..18 {
-            add_day(&world, PAST + night);
+            world.add_day(PAST + night);
             if night % 3 == 0 {
                 let (component, position) = PARTS[night as usize % PARTS.len()];
                 let day = FIRST_DAY + PAST + night - night % 7;
@@ -139,7 +135,7 @@ fn nights_of_one_day() {
 fn records_late_and_repeated() {
     let world = settled(true, false);
     for (night, age) in [1, 30, 100, 150, 209].into_iter().enumerate() {
-        add_day(&world, PAST + night as i32);
+        world.add_day(PAST + night as i32);
         let old = FIRST_DAY + PAST + night as i32 - age;
         let missing: Vec<Record> = (0..VEHICLES)
             .filter(|&vehicle| record(vehicle, old).is_none())
@@ -177,7 +173,7 @@ fn records_late_and_repeated() {
 fn replacements_late_moved_and_withdrawn() {
     let mut world = settled(true, false);
     for night in 0..12 {
-        add_day(&world, PAST + night);
+        world.add_day(PAST + night);
         let now = FIRST_DAY + PAST + night;
         let age = [2, 30, 63, 115, 150, 209][night as usize % 6];
         match night % 3 {
@@ -232,7 +228,7 @@ fn vehicles_come_go_and_change() {
         }),
     ];
     for (night, (what, change)) in steps.into_iter().enumerate() {
-        add_day(&world, PAST + night as i32);
+        world.add_day(PAST + night as i32);
         change(&mut world);
         world.write_tables();
         compare(&world, None, what);
@@ -335,7 +331,7 @@ fn other_inputs_are_refused() {
 #[test]
 fn files_that_are_gone_are_not_missed() {
     let world = settled(true, false);
-    add_day(&world, PAST);
+    world.add_day(PAST);
     let whole = run(&plan(&world, None)).content_hash;
     for name in ["a", "b"] {
         fs::remove_file(world.history(name)).unwrap();
@@ -350,7 +346,7 @@ fn files_that_are_gone_are_not_missed() {
 #[test]
 fn a_damaged_state_is_named() {
     let world = settled(true, false);
-    add_day(&world, PAST);
+    world.add_day(PAST);
     run(&with_state(&world, &plan(&world, None)));
     let kept = world.state().join("records");
     for name in [
@@ -382,7 +378,7 @@ fn killed_between_any_two_steps() {
     let kept = world.state().join("records");
     let copy = world.path("copy");
     copy_folder(&kept, &copy);
-    add_day(&world, PAST);
+    world.add_day(PAST);
     let report = run(&with_state(&world, &plan(&world, None)));
     let after = world.path("after");
     copy_folder(&kept, &after);
@@ -414,7 +410,7 @@ fn killed_between_any_two_steps() {
 fn scores_and_futures_share_a_folder() {
     let world = settled(true, false);
     for night in 0..3 {
-        add_day(&world, PAST + night);
+        world.add_day(PAST + night);
         if night != 1 {
             world.compare(None, &format!("scores of night {night}"));
         }
@@ -430,32 +426,7 @@ fn any_mixture() {
     for seed in 0..3u32 {
         let mut world = settled(seed % 2 == 0, seed % 3 == 1);
         for night in 0..9 {
-            let chance = |what: u32, below: u32| draw([61, seed], [night, what], below);
-            let now = PAST + night as i32;
-            if chance(0, 8) > 0 {
-                add_day(&world, now);
-            }
-            let mut late = Vec::new();
-            for event in 0..chance(1, 6) {
-                let of = |what: u32, below: u32| draw([62 + event, seed], [night, what], below);
-                let vehicle = of(0, VEHICLES as u32 + 2) as usize;
-                let day = FIRST_DAY + now - of(1, [8, 60, 130, 220][of(2, 4) as usize]) as i32;
-                let (component, position) = PARTS[of(3, PARTS.len() as u32) as usize];
-                match of(4, 6) {
-                    0 => late.push(Record { vehicle, day, hour: 5, temp: of(5, 201) as u16, distance: Some(3) }),
-                    1 => late.extend(record(vehicle, day)),
-                    2 => late.extend(record(vehicle, day).map(|mut record| {
-                        record.distance = record.distance.map(|code| code.saturating_sub(of(6, 3) as u16));
-                        record.temp = of(7, 201) as u16;
-                        record
-                    })),
-                    3 => world.orders.push(Order { vehicle, component, position, day }),
-                    4 => world.orders.retain(|order| order.vehicle != vehicle),
-                    _ => {
-                        world.listed.insert(vehicle, (["M1", "M2"][of(7, 2) as usize], ZONES[of(6, 3) as usize]));
-                    }
-                }
-            }
+            let late = world.change_by_chance(61, seed, night, PAST + night as i32);
             if !late.is_empty() {
                 world.write_history(&format!("late{night}"), &late);
             }

@@ -1,7 +1,7 @@
 //! What a night may bring: new days, late and repeated records, late, moved and withdrawn replacements, new vehicles,
 //! other attributes and side tables. After each night the content equals that of a run over everything.
 
-use super::world::{FIRST_DAY, Order, PARTS, Record, VEHICLES, World, ZONES, days, draw, record};
+use super::world::{FIRST_DAY, Order, PARTS, Record, VEHICLES, World, days, draw, record};
 
 /// Days before the first night.
 const PAST: i32 = 210;
@@ -26,15 +26,10 @@ fn settled(text_ids: bool, timestamps: bool) -> World {
     world
 }
 
-/// Writes the records of one day as a file of its own.
-fn add_day(world: &World, day: i32) {
-    world.write_history(&format!("n{day:04}"), &days(FIRST_DAY + day..FIRST_DAY + day + 1));
-}
-
 /// Nights of four days each, until the recent window has moved over all that the log held; every fifth is compared.
 fn further_nights(world: &World, from: i32, what: &str) {
     for (night, day) in (from..110).step_by(4).enumerate() {
-        (day..day + 4).for_each(|day| add_day(world, PAST + day));
+        (day..day + 4).for_each(|day| world.add_day(PAST + day));
         if night % 5 == 4 {
             world.compare(None, &format!("day {day} {what}"));
         } else {
@@ -48,7 +43,7 @@ fn thirty_nights_of_one_day() {
     for (text_ids, timestamps) in [(true, false), (false, true)] {
         let mut world = settled(text_ids, timestamps);
         for night in 0..30 {
-            add_day(&world, PAST + night);
+            world.add_day(PAST + night);
             // Orders come in some days after the work was done.
             if night % 3 == 0 {
                 let (component, position) = PARTS[night as usize % PARTS.len()];
@@ -79,7 +74,7 @@ fn several_days_at_once_and_none_at_all() {
 fn late_records_of_any_age() {
     let world = settled(true, false);
     for (night, age) in [10, 64, 70, 100, 119, 120, 121, 125, 130, 160, 209].into_iter().enumerate() {
-        add_day(&world, PAST + night as i32);
+        world.add_day(PAST + night as i32);
         let late = FIRST_DAY + PAST + night as i32 - age;
         // On days that they have no record of, and before their first one.
         let missing: Vec<Record> = (0..VEHICLES)
@@ -97,7 +92,7 @@ fn repeated_records_of_any_age() {
     let world = settled(false, false);
     let mut replaced = 0;
     for (night, age) in [1, 5, 40, 89, 90, 91, 92, 119, 120, 121, 128, 200].into_iter().enumerate() {
-        add_day(&world, PAST + night as i32);
+        world.add_day(PAST + night as i32);
         let old = FIRST_DAY + PAST + night as i32 - age;
         let again = |change: i32| -> Vec<Record> {
             let taken = (0..VEHICLES).filter_map(|vehicle| record(vehicle, old)).filter(|r| r.distance.is_some());
@@ -129,7 +124,7 @@ fn replacements_late_moved_and_withdrawn() {
     let mut world = settled(true, false);
     let mut reformed = 0;
     for night in 0..24 {
-        add_day(&world, PAST + night);
+        world.add_day(PAST + night);
         let now = FIRST_DAY + PAST + night;
         let age = [2, 30, 63, 89, 90, 91, 115, 121, 150, 209][night as usize % 10];
         match night % 3 {
@@ -195,7 +190,7 @@ fn vehicles_come_go_and_change() {
     ];
     let mut reformed = 0;
     for (night, (what, change)) in steps.into_iter().enumerate() {
-        add_day(&world, PAST + night as i32);
+        world.add_day(PAST + night as i32);
         change(&mut world);
         world.write_tables();
         reformed += world.compare(None, what).night.unwrap().counts.reformed;
@@ -224,40 +219,7 @@ fn any_mixture() {
     for seed in 0..6u32 {
         let mut world = settled(seed % 2 == 0, seed % 3 == 0);
         for night in 0..12 {
-            let chance = |what: u32, below: u32| draw([41, seed], [night, what], below);
-            let now = PAST + night as i32;
-            if chance(0, 8) > 0 {
-                add_day(&world, now);
-            }
-            let mut late = Vec::new();
-            for event in 0..chance(1, 6) {
-                let of = |what: u32, below: u32| draw([42 + event, seed], [night, what], below);
-                let vehicle = of(0, VEHICLES as u32 + 2) as usize;
-                let day = FIRST_DAY + now - of(1, [8, 60, 130, 220][of(2, 4) as usize]) as i32;
-                let (component, position) = PARTS[of(3, PARTS.len() as u32) as usize];
-                match of(4, 7) {
-                    0 => late.push(Record { vehicle, day, hour: 5, temp: of(5, 201) as u16, distance: Some(3) }),
-                    1 => late.extend(record(vehicle, day)),
-                    2 => late.extend(record(vehicle, day).map(|mut record| {
-                        record.distance = record.distance.map(|code| code.saturating_sub(of(6, 3) as u16));
-                        record.temp = of(7, 201) as u16;
-                        record
-                    })),
-                    3 => world.orders.push(Order { vehicle, component, position, day }),
-                    4 => world.orders.retain(|order| order.vehicle != vehicle),
-                    5 => world
-                        .orders
-                        .iter_mut()
-                        .filter(|order| order.vehicle == vehicle)
-                        .for_each(|order| order.day = day),
-                    _ => {
-                        let zone = ZONES[of(6, 3) as usize];
-                        if of(5, 4) == 0 {
-                            world.listed.insert(vehicle, (["M1", "M2"][of(7, 2) as usize], zone));
-                        }
-                    }
-                }
-            }
+            let mut late = world.change_by_chance(41, seed, night, PAST + night as i32);
             if !late.is_empty() {
                 // Equal keys within a file are the reader's business; here they would hide what the night does.
                 late.dedup_by_key(|record: &mut Record| (record.vehicle, record.day));

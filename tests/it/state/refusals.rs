@@ -19,10 +19,6 @@ pub fn settled() -> World {
     world
 }
 
-pub fn add_day(world: &World, day: i32) {
-    world.write_history(&format!("n{day:04}"), &days(FIRST_DAY + day..FIRST_DAY + day + 1));
-}
-
 pub fn refusal(world: &World, as_of_day: Option<i32>) -> StateError {
     match world.night(as_of_day) {
         Err(EngineError::State(error)) => error,
@@ -69,11 +65,11 @@ fn files_changed_touched_and_gone() {
         matches!(refusal(&world, None), StateError::FilesChanged { files } if files == [path.display().to_string()])
     );
     fs::write(&path, &bytes).unwrap();
-    add_day(&world, PAST);
+    world.add_day(PAST);
     world.compare(None, "only touched");
 
     // Gone, and not needed: the scores are those of all files.
-    add_day(&world, PAST + 1);
+    world.add_day(PAST + 1);
     let whole = world.whole(None);
     fs::remove_file(&path).unwrap();
     assert_eq!(world.night(None).unwrap().content_hash, whole.content_hash);
@@ -107,7 +103,7 @@ fn rebuilt_on_demand() {
     let plan = ScorePlan { state: Some(world.state()), rebuild_state: true, ..world.plan(None) };
     let report = score(&plan, &Control::silent()).unwrap();
     assert_eq!(report.content_hash, world.whole(None).content_hash);
-    add_day(&world, PAST);
+    world.add_day(PAST);
     let report = world.compare(None, "after rebuilding");
     assert!(!report.night.unwrap().counts.everything);
 }
@@ -136,7 +132,7 @@ fn a_foreign_folder_and_a_damaged_state() {
 #[test]
 fn of_two_runs_at_once_one_commits() {
     let world = settled();
-    add_day(&world, PAST);
+    world.add_day(PAST);
     let plans: Vec<ScorePlan> = (0..2).map(|_| ScorePlan { state: Some(world.state()), ..world.plan(None) }).collect();
     let outcomes: Vec<_> = std::thread::scope(|scope| {
         let runs: Vec<_> = plans.iter().map(|plan| scope.spawn(|| score(plan, &Control::silent()))).collect();
@@ -157,7 +153,7 @@ fn of_two_runs_at_once_one_commits() {
     .unwrap();
     assert!(matches!(refusal(&world, None), StateError::InUse { .. }));
     drop(held);
-    add_day(&world, PAST + 1);
+    world.add_day(PAST + 1);
     world.compare(None, "afterwards");
 }
 
@@ -165,7 +161,7 @@ fn of_two_runs_at_once_one_commits() {
 #[test]
 fn killed_between_any_two_steps() {
     let world = settled();
-    add_day(&world, PAST);
+    world.add_day(PAST);
     let state = world.state();
     let pointer = fs::read_to_string(state.join("CURRENT")).unwrap();
     let copy = world.path("copy");
@@ -205,7 +201,7 @@ fn killed_between_any_two_steps() {
     assert_eq!(fs::read_to_string(state.join("CURRENT")).unwrap().trim(), "gen-00000002");
     let repeated = score(&plan, &Control::silent()).unwrap_err();
     assert!(matches!(repeated, EngineError::Write(_)), "a third time the folder is taken: {repeated}");
-    add_day(&world, PAST + 1);
+    world.add_day(PAST + 1);
     world.compare(None, "the night after");
 }
 
@@ -213,7 +209,7 @@ fn killed_between_any_two_steps() {
 fn nothing_is_left_lying_about() {
     let world = settled();
     for day in 0..3 {
-        add_day(&world, PAST + day);
+        world.add_day(PAST + day);
         world.night(None).unwrap();
     }
     let mut names: Vec<String> =

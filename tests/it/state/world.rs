@@ -250,6 +250,48 @@ impl World {
         );
     }
 
+    /// All records of a day after the first, in a file of their own.
+    pub fn add_day(&self, day: i32) {
+        self.write_history(&format!("n{day:04}"), &days(FIRST_DAY + day..FIRST_DAY + day + 1));
+    }
+
+    /// What may happen until a night, by chance: orders and listed vehicles change, and records come late or again.
+    /// `now` is the day that comes with it, after the first.
+    pub fn change_by_chance(&mut self, stream: u32, seed: u32, night: u32, now: i32) -> Vec<Record> {
+        let chance = |what: u32, below: u32| draw([stream, seed], [night, what], below);
+        if chance(0, 8) > 0 {
+            self.add_day(now);
+        }
+        let mut late = Vec::new();
+        for event in 0..chance(1, 6) {
+            let of = |what: u32, below: u32| draw([stream + 1 + event, seed], [night, what], below);
+            let vehicle = of(0, VEHICLES as u32 + 2) as usize;
+            let day = FIRST_DAY + now - of(1, [8, 60, 130, 220][of(2, 4) as usize]) as i32;
+            let (component, position) = PARTS[of(3, PARTS.len() as u32) as usize];
+            match of(4, 7) {
+                0 => late.push(Record { vehicle, day, hour: 5, temp: of(5, 201) as u16, distance: Some(3) }),
+                1 => late.extend(record(vehicle, day)),
+                2 => late.extend(record(vehicle, day).map(|mut record| {
+                    record.distance = record.distance.map(|code| code.saturating_sub(of(6, 3) as u16));
+                    record.temp = of(7, 201) as u16;
+                    record
+                })),
+                3 => self.orders.push(Order { vehicle, component, position, day }),
+                4 => self.orders.retain(|order| order.vehicle != vehicle),
+                5 => {
+                    self.orders.iter_mut().filter(|order| order.vehicle == vehicle).for_each(|order| order.day = day);
+                }
+                _ => {
+                    let zone = ZONES[of(6, 3) as usize];
+                    if of(5, 4) == 0 {
+                        self.listed.insert(vehicle, (["M1", "M2"][of(7, 2) as usize], zone));
+                    }
+                }
+            }
+        }
+        late
+    }
+
     pub fn history(&self, name: &str) -> PathBuf {
         self.path("histories").join(format!("{name}.parquet"))
     }

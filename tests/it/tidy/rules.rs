@@ -26,7 +26,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("score", &["backend", "fixed", "fleet", "model", "run"]),
     ("monitor", &["fixed", "fleet", "model"]),
     ("simulate", &["backend", "fixed", "fleet", "model", "monitor", "run", "score"]),
-    ("fit", &["fixed", "fleet", "model", "monitor", "run", "score", "simulate"]),
+    ("fit", &["fixed", "fleet", "model", "run", "score", "simulate"]),
     ("synth", &["fixed", "fleet", "model", "run"]),
     ("engine", &["backend", "fit", "fixed", "fleet", "model", "monitor", "run", "score", "simulate"]),
     ("cli", &["backend", "engine", "fit", "fixed", "fleet", "model", "monitor", "run", "score", "simulate", "synth"]),
