@@ -205,10 +205,12 @@ impl<'a> PartWriter<'a> {
     }
 }
 
-fn close(writer: ArrowWriter<HashingFile>, path: &Path) -> Result<(u64, String), WriteError> {
-    let HashingFile { file, hasher, bytes } = writer.into_inner().map_err(|error| WriteError::parquet(path, error))?;
+fn close(mut writer: ArrowWriter<HashingFile>, path: &Path) -> Result<(u64, String), WriteError> {
+    // Not `into_inner`: it tells of a full disk in words alone.
+    writer.finish().map_err(|error| WriteError::parquet(path, error))?;
+    let HashingFile { file, hasher, bytes } = writer.inner();
     file.sync_all().map_err(|error| WriteError::io(path, "sync", error))?;
-    Ok((bytes, hasher.finalize().to_hex().to_string()))
+    Ok((*bytes, hasher.finalize().to_hex().to_string()))
 }
 
 impl Drop for PartWriter<'_> {

@@ -57,6 +57,25 @@ fn a_full_disk_is_named_with_the_option() {
     assert_eq!(fs::read_dir(yard.path("spill")).unwrap().count(), 0);
 }
 
+/// Scores or state, whatever finds no room: nothing is left, and the state takes the next run as if nothing had been.
+#[test]
+fn neither_scores_nor_a_state_are_left_on_a_full_disk() {
+    let yard = Yard::new();
+    let names = yard.names();
+    let full = |options: &str| {
+        let score = format!("score --data . --model model.toml --out scores {options}");
+        let script = format!("trap '' XFSZ; ulimit -f 1; exec '{}' {score}", binary().display());
+        let output = Command::new("bash").args(["-c", &script]).current_dir(yard.path(".")).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    };
+    full("").is(8, &["no room", "scores"]);
+    assert_eq!(yard.names(), names);
+    full("--state state").is(8, &["no room", "state"]);
+    yard.score(&["--state", "state", "--json"]).is(0, &[]);
+    assert_eq!(yard.run(&["check", "--data", "."]).code, Some(0));
+}
+
 /// Hundreds of partitions where a shell allows few open files, as macOS does.
 #[test]
 fn many_partitions_are_kept_open_where_few_files_are_allowed() {
