@@ -80,6 +80,9 @@ fn in_every_way(rows: &[Row], ids: IdType, nullable: bool, stored: &[Stored]) ->
                 (7, Compression::UNCOMPRESSED, 1000),
                 (1000, Compression::SNAPPY, 13),
                 (1 << 20, Compression::SNAPPY, 1 << 14),
+                (300, Compression::GZIP(Default::default()), 1000),
+                (300, Compression::BROTLI(Default::default()), 1000),
+                (300, Compression::LZ4_RAW, 1000),
             ] {
                 let folder = tempfile::tempdir().unwrap();
                 let properties = properties(stored, version, page_rows, compression);
