@@ -28,7 +28,11 @@ pub fn run(args: VerifyArgs, console: &Console) -> Result<Exit, CliError> {
     } else {
         console.data(&text(&report, console));
     }
-    Ok(if report.agrees() { Exit::Ok } else { Exit::Verification })
+    Ok(exit(&report))
+}
+
+fn exit(report: &VerifyReport) -> Exit {
+    if report.agrees() { Exit::Ok } else { Exit::Verification }
 }
 
 fn text(report: &VerifyReport, console: &Console) -> String {
@@ -110,4 +114,47 @@ fn json(report: &VerifyReport) -> serde_json::Value {
         "late": report.late,
         "difference": difference,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::args::Language;
+    use crate::engine::verify::{Difference, VerifyRun};
+
+    fn run(name: &'static str, content_hash: &str) -> VerifyRun {
+        VerifyRun { name, device: "cpu".to_owned(), content_hash: content_hash.to_owned(), seconds: 1.0 }
+    }
+
+    fn report(runs: Vec<VerifyRun>, difference: Option<Difference>) -> VerifyReport {
+        let (skipped, late, futures) = (Vec::new(), Vec::new(), Vec::new());
+        VerifyReport { vehicles: 3, rows: 9, runs, skipped, late, difference, futures }
+    }
+
+    #[test]
+    fn a_difference_names_its_place_and_ends_with_9() {
+        let difference = Difference {
+            runs: ("cpu, one thread".to_owned(), "gpu".to_owned()),
+            vehicle: "V-17".to_owned(),
+            failure_mode: "motor_noise".to_owned(),
+            position: "rear".to_owned(),
+            column: "clock_q48".to_owned(),
+            values: ("281474".to_owned(), "281475".to_owned()),
+        };
+        let report = report(vec![run("cpu, one thread", "aa"), run("gpu", "ab")], Some(difference));
+        assert_eq!(exit(&report) as i32, 9);
+        let (text, json) = (text(&report, &Console::new(false, true, Language::En)), json(&report).to_string());
+        for word in ["V-17", "motor_noise", "rear", "clock_q48", "gpu", "281474", "281475"] {
+            assert!(text.contains(word) && json.contains(word), "no {word:?} in {text} or {json}");
+        }
+    }
+
+    /// No row differs and the hashes do: the report must not read as agreement.
+    #[test]
+    fn hashes_that_differ_without_a_row_are_all_shown() {
+        let report = report(vec![run("cpu, one thread", "aa"), run("gpu", "ab")], None);
+        let text = text(&report, &Console::new(false, true, Language::En));
+        assert!(exit(&report) == Exit::Verification && text.contains("aa  cpu") && text.contains("ab  gpu"), "{text}");
+        assert!(!text.contains(Console::new(false, true, Language::En).word(Word::Agrees)), "{text}");
+    }
 }

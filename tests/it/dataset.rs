@@ -44,11 +44,11 @@ fn id_table(dictionary: &Dictionary) -> IdTable {
     IdTable::for_column(&data_type, &file.path, column).unwrap()
 }
 
-/// Real data beside the repository; where they may be skipped, the test says so in its output.
+/// Real data beside the repository; where they may be skipped, the test says so.
 fn outside_data(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
     if !path.exists() && std::env::var("FLEETWEAR_OUTSIDE_DATA").as_deref() == Ok("skip") {
-        println!("SKIPPED: no outside data at {name} (FLEETWEAR_OUTSIDE_DATA=skip)");
+        crate::skipped::say("dataset", &format!("no outside data at {name}, and FLEETWEAR_OUTSIDE_DATA=skip"));
         return None;
     }
     assert!(path.exists(), "{} is missing; set FLEETWEAR_OUTSIDE_DATA=skip to do without", path.display());

@@ -1,6 +1,7 @@
 //! Every fault ends as promised, seen from outside: the exit code, the words, and nothing half-visible. Bad rows are
 //! counted, never lost and never scored as if they were good.
 
+mod device;
 mod input;
 mod spill;
 mod stop;
@@ -92,7 +93,14 @@ fn devices_say_why() {
     let ended = yard.run(&["devices", "--json"]);
     ended.is(0, &[]);
     let devices = ended.json();
-    for adapter in devices["adapters"].as_array().unwrap() {
+    let adapters = devices["adapters"].as_array().unwrap();
+    #[cfg(feature = "gpu")]
+    if let Some(device) = crate::gpu::required_device("faults::devices_say_why") {
+        let named = |adapter: &&serde_json::Value| adapter["name"].as_str().unwrap().contains(device);
+        let adapter = adapters.iter().find(named).unwrap();
+        assert!(adapter.to_string().contains("max_buffer_bytes"), "{adapter}");
+    }
+    for adapter in adapters {
         assert!(
             !adapter["name"].as_str().unwrap().is_empty() && !adapter["why"].as_str().unwrap().is_empty(),
             "{adapter}"
