@@ -1,13 +1,15 @@
 //! Plain arrays in files: what the state keeps per vehicle, read and written by all threads at the speed of the disk.
 //!
 //! An array is cut into pieces of `PIECE_BYTES`, one file each, `name-00000.bin`: the values in little-endian order,
-//! nothing else. How many there are stands in `state.json`, their BLAKE3 in the generation's manifest, and each piece is
+//! nothing else. An array may be made piece by piece as it is written, so that it need never be whole in memory. How
+//! many values there are stands in `state.json`, the pieces' BLAKE3 in the generation's manifest, and each piece is
 //! checked against it as it is read: a flipped bit must not become somebody's score. Sums of random low bits do not
 //! compress, so nothing is encoded.
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use bytemuck::Pod;
@@ -17,12 +19,16 @@ use super::error::StateError;
 use crate::fleet::manifest::Manifest;
 use crate::fleet::writer::OutputFolder;
 use crate::fleet::writer::folder::MANIFEST;
+use crate::run::Control;
 
 /// Bytes of a piece at most; a multiple of every value's size.
 const PIECE_BYTES: usize = 16 << 20;
 
 // The bytes in memory are the bytes in the file.
 const _: () = assert!(cfg!(target_endian = "little"), "the state's arrays are little-endian");
+
+/// Pieces that are made at the same time at most, however many threads there are.
+const PIECES_AT_ONCE: usize = 4;
 
 /// Writes an array into a generation that is being made.
 pub fn write<T: Pod + Sync>(folder: &OutputFolder, name: &str, values: &[T]) -> Result<(), StateError> {
@@ -33,7 +39,28 @@ pub fn write<T: Pod + Sync>(folder: &OutputFolder, name: &str, values: &[T]) -> 
     })
 }
 
+/// Writes an array of this many values that nobody holds: `make` gives those of a range.
+pub fn write_made<T: Pod + Send>(
+    folder: &OutputFolder,
+    control: &Control,
+    name: &str,
+    values: usize,
+    make: impl Fn(Range<usize>) -> Vec<T> + Sync,
+) -> Result<(), StateError> {
+    let pieces: Vec<usize> = (0..values.div_ceil(piece_values::<T>())).collect();
+    pieces.chunks(PIECES_AT_ONCE).try_for_each(|pieces| {
+        pieces.par_iter().try_for_each(|&piece| {
+            control.check()?;
+            let first = piece * piece_values::<T>();
+            let made = make(first..values.min(first + piece_values::<T>()));
+            folder.write_file(&piece_name(name, piece), bytemuck::cast_slice(&made))?;
+            Ok(())
+        })
+    })
+}
+
 /// A complete generation whose arrays can be read.
+#[derive(Clone, Debug)]
 pub struct Arrays {
     folder: PathBuf,
     blake3: HashMap<String, String>,
@@ -46,6 +73,19 @@ impl Arrays {
         let manifest: Manifest = serde_json::from_str(&text).map_err(|error| StateError::damaged(&path, error))?;
         let blake3 = manifest.parts.into_iter().map(|part| (part.path, part.blake3)).collect();
         Ok(Self { folder: folder.to_path_buf(), blake3 })
+    }
+
+    /// Whether the files of an array of this many values are there and as long as they should be.
+    pub fn expect<T: Pod>(&self, name: &str, values: usize) -> Result<(), StateError> {
+        for (piece, first) in (0..values).step_by(piece_values::<T>()).enumerate() {
+            let path = self.folder.join(piece_name(name, piece));
+            let bytes = std::fs::metadata(&path).map_err(|error| StateError::damaged(&path, error))?.len();
+            let expected = (values - first).min(piece_values::<T>()) * size_of::<T>();
+            if bytes != expected as u64 {
+                return Err(StateError::damaged(&path, format!("{bytes} bytes, not {expected}")));
+            }
+        }
+        Ok(())
     }
 
     /// Reads an array of this many values.
@@ -100,6 +140,27 @@ mod tests {
         assert!(arrays.read::<u64>("wide", values.len() + 1).is_err(), "too short a file");
         assert!(arrays.read::<u64>("masks", 1).is_err(), "too long a file");
         assert!(arrays.read::<u64>("unknown", 1).is_err());
+        arrays.expect::<u64>("wide", values.len()).unwrap();
+        arrays.expect::<u64>("unknown", 0).unwrap();
+        assert!(arrays.expect::<u64>("wide", values.len() + 1).is_err(), "too short a file");
+        assert!(arrays.expect::<u64>("masks", 1).is_err(), "too long a file");
+        assert!(arrays.expect::<u64>("unknown", 1).is_err());
+    }
+
+    #[test]
+    fn what_is_made_while_writing_is_the_same() {
+        let count = piece_values::<u32>() + 5;
+        let folder = tempfile::tempdir().unwrap();
+        let output = OutputFolder::create(&folder.path().join("gen")).unwrap();
+        write_made(&output, &Control::silent(), "made", count, |range| range.map(|value| value as u32 * 3).collect())
+            .unwrap();
+        write_made(&output, &Control::silent(), "none", 0, |_| vec![0u8]).unwrap();
+        output.finish(Manifest::default()).unwrap();
+        let arrays = Arrays::open(&folder.path().join("gen")).unwrap();
+        assert!(
+            arrays.read::<u32>("made", count).unwrap().iter().enumerate().all(|(at, &value)| value == at as u32 * 3)
+        );
+        assert_eq!(arrays.read::<u8>("none", 0).unwrap(), [0u8; 0]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::fleet::error::FleetError;
 use crate::fleet::writer::WriteError;
+use crate::run::Interrupted;
 
 /// Any failure of the state folder. Nothing of the state was changed.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +51,8 @@ pub enum StateError {
     Io { path: PathBuf, action: &'static str, source: io::Error },
     #[error(transparent)]
     Write(#[from] WriteError),
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
 }
 
 /// Why stock cannot be taken.

@@ -158,9 +158,9 @@ fn stamp(path: &Path) -> Result<Stamp, StateError> {
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
-    use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
+    use crate::run::Stop;
 
     /// Writes a file below `base` and says how a state remembers it.
     fn consumed(base: &Path, name: &str, text: &str) -> ConsumedFile {
@@ -188,7 +188,8 @@ mod tests {
         let known: Vec<ConsumedFile> = ["a", "b"].map(|name| consumed(base, name, name)).into();
         let present = [base.join("a"), base.join("b"), base.join("c")];
         fs::write(&present[2], "other").unwrap();
-        let (told, stop) = (Mutex::new(Vec::new()), AtomicBool::new(true));
+        let (told, stop) = (Mutex::new(Vec::new()), Stop::default());
+        stop.raise();
         let listen = |event| told.lock().unwrap().push(format!("{event:?}"));
         let control = Control::new(&stop, &listen);
         // Nothing to be compared: nothing is told, and nothing takes long.
@@ -204,7 +205,7 @@ mod tests {
         let stopped = Stock::take(&touched, &present, base, &control);
         assert!(matches!(stopped, Err(StockError::Fleet(FleetError::Interrupted(_)))), "{stopped:?}");
         assert!(told.lock().unwrap().concat().contains("2 history files have other times"), "{told:?}");
-        stop.store(false, Ordering::Relaxed);
+        let control = Control::silent();
         assert_eq!(Stock::take(&touched, &present, base, &control).unwrap().consumed, known);
     }
 

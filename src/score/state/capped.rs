@@ -58,7 +58,7 @@ pub(super) fn resolve(
             continue;
         }
         let ordinal = mapping.first_cell.partition_point(|&first| first as usize <= cell) - 1;
-        let held = &before.stored.tally.slots[segment as usize];
+        let held = &before.stored.tally[segment as usize];
         let (first_slot, boundaries) = plan.boundaries(before.index[ordinal] as usize);
         let slot = (mapping.slot_of_segment[segment as usize] - first_slot) as usize;
         let after = slot.checked_sub(1).and_then(|place| boundaries.get(place));

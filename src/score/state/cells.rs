@@ -101,6 +101,11 @@ impl Mapping {
         self.first_cell[ordinal] as usize..self.first_cell[ordinal + 1] as usize
     }
 
+    /// Those cut from one of its segments.
+    pub fn cells_of_segment(&self, ordinal: usize, segment: usize) -> impl Iterator<Item = usize> {
+        self.cells_of(ordinal).filter(move |&cell| self.cells[cell].segment as usize == segment)
+    }
+
     /// The cell that a record of a vehicle falls into.
     #[inline]
     pub fn cell_at(&self, ordinal: usize, tick: i32) -> Option<u32> {

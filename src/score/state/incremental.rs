@@ -42,7 +42,7 @@ pub(super) fn incremental<'b>(
 
     let began = Instant::now();
     night.control.emit(Event::Stage { name: "log", total_rows: None });
-    let mapping = Mapping::new(&stored.segments, &stored.tally.slots, index, plan, record.covered_from_tick);
+    let mapping = Mapping::new(&stored.segments, &stored.tally, index, plan, record.covered_from_tick);
     let log = LogReader::open(fleet.folder.path(), &record.log, channels, record.covered_from_tick)?;
     if log.overrides() > night.most_repeats() {
         let error: SinkError = Box::new(TooManyRepeats { limit: night.most_repeats() });
@@ -93,7 +93,7 @@ pub(super) fn incremental<'b>(
     night.control.emit(Event::Stage { name: "merge", total_rows: None });
     let ordinal: Vec<u32> = (0..sums.vehicles as u32).map(|vehicle| ordinals.of(vehicle)).collect();
     let overlay = Overlay { stored, mapping: &mapping, cells: &cells, rest_capped: &capped.words, ordinal: &ordinal };
-    overlay.apply(&mut sums, plan, widths);
+    overlay.apply(&mut sums, plan, widths, night.control)?;
     let mut doubtful = settled.take_out(&replaced, &mut sums, plan, widths);
     times.merge = began.elapsed();
 

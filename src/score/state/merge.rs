@@ -14,7 +14,9 @@ use super::cell_sums::CellSums;
 use super::cells::{ABSENT, Mapping};
 use super::presence::Presence;
 use super::stored::Stored;
+use crate::fleet::state::error::StateError;
 use crate::fleet::time::TimeAxis;
+use crate::run::Control;
 use crate::score::slots::SlotPlan;
 use crate::score::sums::FleetSums;
 use crate::score::tally::SlotTally;
@@ -35,15 +37,26 @@ pub struct Overlay<'a> {
     pub ordinal: &'a [u32],
 }
 
-/// Tonight's sums of a block of neighbouring vehicles.
-pub(super) struct Block<'a> {
-    pub vehicles: Range<usize>,
-    pub first_slot: usize,
-    pub clocks_q48: &'a mut [u64],
-    pub capped: &'a mut [u32],
-    pub drivers: &'a mut [i64],
-    pub tally: &'a mut [SlotTally],
-    pub missing: &'a mut [u32],
+/// Tonight's fleet.
+#[derive(Clone, Copy)]
+struct Fleet<'a> {
+    vehicles: usize,
+    plan: &'a SlotPlan,
+}
+
+/// Tonight's rows of a block of neighbouring vehicles.
+struct Block<'a, T> {
+    vehicles: Range<usize>,
+    first_slot: usize,
+    values: &'a mut [T],
+    width: usize,
+}
+
+/// Rows of the state: `width` values for each segment, and for each cell.
+struct Rows<'a, T> {
+    stored: &'a [T],
+    cells: &'a [T],
+    width: usize,
 }
 
 /// How wide the rows of the sums are.
@@ -61,122 +74,143 @@ impl Widths {
     }
 }
 
-/// Cuts the sums of a fleet into blocks of vehicles.
-pub(super) fn blocks<'a>(sums: &'a mut FleetSums, plan: &SlotPlan, widths: Widths) -> Vec<Block<'a>> {
-    let mut blocks = Vec::with_capacity(sums.vehicles.div_ceil(BLOCK_VEHICLES));
-    let mut clocks_q48 = sums.damage.clocks_q48.as_mut_slice();
-    let mut capped = sums.damage.capped.as_mut_slice();
-    let mut drivers = sums.damage.drivers.as_mut_slice();
-    let mut tally = sums.tally.slots.as_mut_slice();
-    let mut missing = sums.tally.missing.as_mut_slice();
-    let mut first = 0;
-    while first < sums.vehicles {
-        let end = (first + BLOCK_VEHICLES).min(sums.vehicles);
-        let slots = plan.of(first).start..plan.of(end - 1).end;
-        let count = slots.len();
-        blocks.push(Block {
-            vehicles: first..end,
-            first_slot: slots.start,
-            clocks_q48: take(&mut clocks_q48, count * widths.mechanisms),
-            capped: take(&mut capped, count * widths.words),
-            drivers: take(&mut drivers, (end - first) * widths.drivers),
-            tally: take(&mut tally, count),
-            missing: take(&mut missing, count * widths.exposures),
-        });
-        first = end;
+impl Fleet<'_> {
+    /// Cuts rows of `width` values a slot into blocks of vehicles.
+    fn blocks<'a, T>(&self, mut rows: &'a mut [T], width: usize) -> Vec<Block<'a, T>> {
+        let mut blocks = Vec::with_capacity(self.vehicles.div_ceil(BLOCK_VEHICLES));
+        for first in (0..self.vehicles).step_by(BLOCK_VEHICLES) {
+            let vehicles = first..(first + BLOCK_VEHICLES).min(self.vehicles);
+            let slots = self.plan.of(first).start..self.plan.of(vehicles.end - 1).end;
+            let (values, behind) = rows.split_at_mut(slots.len() * width);
+            rows = behind;
+            blocks.push(Block { vehicles, first_slot: slots.start, values, width });
+        }
+        blocks
     }
-    blocks
 }
 
-fn take<'a, T>(slice: &mut &'a mut [T], count: usize) -> &'a mut [T] {
-    let (head, tail) = std::mem::take(slice).split_at_mut(count);
-    *slice = tail;
-    head
+impl<T> Block<'_, T> {
+    /// Where the row of a slot begins, if the block has it.
+    fn row(&self, slot: u32) -> Option<usize> {
+        let row = (slot as usize).checked_sub(self.first_slot)? * self.width;
+        (slot != ABSENT && row + self.width <= self.values.len()).then_some(row)
+    }
 }
 
 impl Overlay<'_> {
-    /// Adds the stored sums to tonight's.
-    pub(super) fn apply(&self, sums: &mut FleetSums, plan: &SlotPlan, widths: Widths) {
-        blocks(sums, plan, widths).into_par_iter().for_each(|mut block| {
-            for vehicle in block.vehicles.clone() {
-                let ordinal = self.ordinal.get(vehicle).copied().unwrap_or(ABSENT) as usize;
-                if ordinal < self.stored.presence.len() {
-                    self.add_vehicle(&mut block, vehicle, ordinal, widths, plan);
+    /// Adds the stored sums to tonight's. Each array of theirs is read, added and let go before the next.
+    pub(super) fn apply(
+        &self,
+        sums: &mut FleetSums,
+        plan: &SlotPlan,
+        widths: Widths,
+        control: &Control,
+    ) -> Result<(), StateError> {
+        let Self { stored, cells, .. } = *self;
+        let FleetSums { vehicles, damage, tally, .. } = sums;
+        let fleet = Fleet { vehicles: *vehicles, plan };
+        let Widths { mechanisms, words, drivers, exposures } = widths;
+
+        let clocks_q48 = stored.sums.clocks_q48()?;
+        let held = Rows { stored: &clocks_q48, cells: &cells.damage.clocks_q48, width: mechanisms };
+        self.lay(fleet, &mut damage.clocks_q48, held, u64::wrapping_add, u64::wrapping_sub);
+        drop(clocks_q48);
+        control.check()?;
+
+        let missing = stored.sums.missing()?;
+        let held = Rows { stored: &missing, cells: &cells.tally.missing, width: exposures };
+        self.lay(fleet, &mut tally.missing, held, u32::wrapping_add, u32::wrapping_sub);
+        drop(missing);
+        control.check()?;
+
+        let mut capped = stored.sums.capped()?;
+        for (&segment, rest) in self.rest_capped {
+            capped[segment as usize * words..][..words].copy_from_slice(rest);
+        }
+        // Whether a bit stays with the rest is known already.
+        let held = Rows { stored: &capped, cells: &cells.damage.capped, width: words };
+        self.lay(fleet, &mut damage.capped, held, |sum, bits| sum | bits, |rest, _| rest);
+        drop(capped);
+        control.check()?;
+
+        let stored_drivers = stored.sums.drivers()?;
+        let of_vehicle = damage.drivers.par_chunks_mut(drivers.max(1)).enumerate();
+        of_vehicle.filter_map(|(vehicle, sums)| Some((self.known(vehicle)?, sums))).for_each(|(ordinal, sums)| {
+            for (sum, held) in sums.iter_mut().zip(&stored_drivers[ordinal * drivers..]) {
+                *sum = sum.wrapping_add(*held);
+            }
+        });
+        drop(stored_drivers);
+
+        fleet.blocks(&mut tally.slots, 1).into_par_iter().for_each(|mut block| self.lay_tally(&mut block, plan));
+        Ok(())
+    }
+
+    /// Adds segments to the slots of their rests, and moves cells from there to their own.
+    fn lay<T: Copy + Send + Sync>(
+        &self,
+        fleet: Fleet,
+        tonight: &mut [T],
+        held: Rows<T>,
+        add: impl Fn(T, T) -> T + Sync,
+        subtract: impl Fn(T, T) -> T + Sync,
+    ) {
+        let Rows { stored, cells, width } = held;
+        fleet.blocks(tonight, width).into_par_iter().for_each(|block| {
+            self.segments_of(block.vehicles.clone(), |_, ordinal, segment, slot| {
+                let Some(rest) = block.row(slot) else { return };
+                for (sum, &held) in block.values[rest..][..width].iter_mut().zip(&stored[segment * width..]) {
+                    *sum = add(*sum, held);
                 }
+                for cell in self.mapping.cells_of_segment(ordinal, segment) {
+                    let Some(to) = block.row(self.mapping.cells[cell].slot) else { continue };
+                    for (column, &moved) in cells[cell * width..][..width].iter().enumerate() {
+                        block.values[to + column] = add(block.values[to + column], moved);
+                        block.values[rest + column] = subtract(block.values[rest + column], moved);
+                    }
+                }
+            });
+        });
+    }
+
+    fn lay_tally(&self, block: &mut Block<SlotTally>, plan: &SlotPlan) {
+        self.segments_of(block.vehicles.clone(), |vehicle, ordinal, segment, rest_slot| {
+            let Some(rest) = block.row(rest_slot) else { return };
+            let held = &self.stored.tally[segment];
+            let mut left = *held;
+            for cell in self.mapping.cells_of_segment(ordinal, segment) {
+                let moved = &self.cells.tally.slots[cell];
+                let Some(to) = block.row(self.mapping.cells[cell].slot) else { continue };
+                block.values[to].add(moved);
+                left.records = left.records.saturating_sub(moved.records);
+            }
+            if left.records != held.records {
+                let (first_slot, boundaries) = plan.boundaries(vehicle);
+                let slot = (rest_slot - first_slot) as usize;
+                let after = slot.checked_sub(1).and_then(|before| boundaries.get(before)).copied();
+                let presence = &self.stored.presence[ordinal];
+                narrow(&mut left, held, after, boundaries.get(slot).copied(), presence, plan.axis);
+            }
+            if left.records > 0 {
+                block.values[rest].add(&left);
             }
         });
     }
 
-    fn add_vehicle(&self, block: &mut Block, vehicle: usize, ordinal: usize, widths: Widths, plan: &SlotPlan) {
-        let Self { stored, mapping, cells, .. } = *self;
-        let Widths { mechanisms, words, exposures, .. } = widths;
-        let (first_slot, boundaries) = plan.boundaries(vehicle);
-        let mut cell = mapping.cells_of(ordinal).start;
-        let last_cell = mapping.cells_of(ordinal).end;
-        for segment in stored.segments.of(ordinal) {
-            let rest_slot = mapping.slot_of_segment[segment];
-            let rest = (rest_slot as usize).wrapping_sub(block.first_slot);
-            if rest_slot == ABSENT || rest >= block.tally.len() {
-                continue;
+    /// Every stored segment of these vehicles, as (vehicle, ordinal, segment, slot of its rest).
+    fn segments_of(&self, vehicles: Range<usize>, mut each: impl FnMut(usize, usize, usize, u32)) {
+        for vehicle in vehicles {
+            let Some(ordinal) = self.known(vehicle) else { continue };
+            for segment in self.stored.segments.of(ordinal) {
+                each(vehicle, ordinal, segment, self.mapping.slot_of_segment[segment]);
             }
-            let held = &stored.tally.slots[segment];
-            let mut left = *held;
-            add_clocks(block, rest, &stored.damage.clocks_q48[segment * mechanisms..][..mechanisms], mechanisms);
-            let segment_capped = &stored.damage.capped[segment * words..][..words];
-            let capped = match self.rest_capped.is_empty() {
-                true => segment_capped,
-                false => self.rest_capped.get(&(segment as u32)).map_or(segment_capped, Vec::as_slice),
-            };
-            for (word, capped) in block.capped[rest * words..][..words].iter_mut().zip(capped) {
-                *word |= capped;
-            }
-            for exposure in 0..exposures {
-                let missing = &mut block.missing[rest * exposures + exposure];
-                *missing = missing.wrapping_add(stored.tally.missing(segment, exposure));
-            }
-            while cell < last_cell && mapping.cells[cell].segment as usize == segment {
-                let to = mapping.cells[cell].slot as usize - block.first_slot;
-                for mechanism in 0..mechanisms {
-                    let moved = cells.damage.clocks_q48[cell * mechanisms + mechanism];
-                    let sum = &mut block.clocks_q48[to * mechanisms + mechanism];
-                    *sum = sum.wrapping_add(moved);
-                    let sum = &mut block.clocks_q48[rest * mechanisms + mechanism];
-                    *sum = sum.wrapping_sub(moved);
-                }
-                for word in 0..words {
-                    block.capped[to * words + word] |= cells.damage.capped[cell * words + word];
-                }
-                for exposure in 0..exposures {
-                    let moved = cells.tally.missing(cell, exposure);
-                    let count = &mut block.missing[to * exposures + exposure];
-                    *count = count.wrapping_add(moved);
-                    let count = &mut block.missing[rest * exposures + exposure];
-                    *count = count.wrapping_sub(moved);
-                }
-                let moved = &cells.tally.slots[cell];
-                block.tally[to].add(moved);
-                left.records = left.records.saturating_sub(moved.records);
-                cell += 1;
-            }
-            if left.records != held.records {
-                let slot = (rest_slot - first_slot) as usize;
-                let after = slot.checked_sub(1).and_then(|before| boundaries.get(before)).copied();
-                narrow(&mut left, held, after, boundaries.get(slot).copied(), &stored.presence[ordinal], plan.axis);
-            }
-            if left.records > 0 {
-                block.tally[rest].add(&left);
-            }
-        }
-        let tonight = &mut block.drivers[(vehicle - block.vehicles.start) * widths.drivers..][..widths.drivers];
-        for (tonight, &sum) in tonight.iter_mut().zip(&stored.damage.drivers[ordinal * widths.drivers..]) {
-            *tonight = tonight.wrapping_add(sum);
         }
     }
-}
 
-fn add_clocks(block: &mut Block, slot: usize, clocks_q48: &[u64], mechanisms: usize) {
-    for (sum, clock) in block.clocks_q48[slot * mechanisms..][..mechanisms].iter_mut().zip(clocks_q48) {
-        *sum = sum.wrapping_add(*clock);
+    /// The ordinal of one of tonight's vehicles, if the state has it.
+    fn known(&self, vehicle: usize) -> Option<usize> {
+        let ordinal = self.ordinal.get(vehicle).copied().unwrap_or(ABSENT) as usize;
+        (ordinal < self.stored.presence.len()).then_some(ordinal)
     }
 }
 

@@ -7,9 +7,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use arrow::datatypes::DataType;
-
-use super::collect::{Tonight, collect};
+use super::collect::{Collected, Tonight};
 use super::night::{Next, NightFleet};
 use super::record::{MadeFrom, STATE_VERSION, ScoresOfState, StateRecord};
 use super::traits::FleetTraits;
@@ -20,6 +18,7 @@ use crate::fleet::state::error::StateError;
 use crate::fleet::state::folder::STATE_JSON;
 use crate::fleet::state::stock::Stock;
 use crate::fleet::writer::{OutputFolder, WriteError};
+use crate::run::Control;
 use crate::score::sums::FleetSums;
 
 /// What a night has to tell the next ones, beside its sums.
@@ -44,11 +43,13 @@ impl Next<'_> {
         stock: &Stock,
         sums: &FleetSums,
         keeping: Keeping,
+        control: &Control,
     ) -> Result<StateRecord, StateError> {
         let traits = FleetTraits::new(night.masks, night.plan, night.joins, night.plan.as_of_day);
         let tonight =
             Tonight { sums, plan: night.plan, ordinals: &self.ordinals, presence: &self.presence, traits: &traits };
-        let stored = collect(self.before.map(|before| &before.stored), &tonight, night.widths());
+        let stored = self.before.map(|before| &before.stored);
+        let next = Collected::new(stored, tonight, night.widths());
         let before = self.before.map(|before| &before.record);
         let covered_from_tick = night.log_from_tick().max(before.map_or(i32::MIN, |before| before.covered_from_tick));
         let mut log: Vec<_> = before.iter().flat_map(|before| before.log.clone()).collect();
@@ -57,6 +58,9 @@ impl Next<'_> {
 
         let tonight_account = ManifestAccount::from(&keeping.report.account);
         let generation = night.folder.next();
+        let path = night.folder.generation(generation);
+        let folder = OutputFolder::create(&path)?;
+        let text_ids = next.write(&folder, control)?;
         let record = StateRecord {
             version: STATE_VERSION,
             generation,
@@ -64,8 +68,8 @@ impl Next<'_> {
             as_of_day: night.plan.as_of_day,
             latest_day: keeping.latest_day.max(before.and_then(|before| before.latest_day)),
             covered_from_tick,
-            dimensions: stored.dimensions(night.model.mechanisms.len(), night.driver_columns(), channels),
-            text_ids: *arrow::array::Array::data_type(&stored.ids) == DataType::LargeUtf8,
+            dimensions: next.dimensions(channels),
+            text_ids,
             consumed: consumed(
                 before.map_or(&[][..], |_| &stock.consumed),
                 keeping.report,
@@ -79,9 +83,6 @@ impl Next<'_> {
             },
             scores: keeping.scores,
         };
-        let path = night.folder.generation(generation);
-        let folder = OutputFolder::create(&path)?;
-        stored.write(&folder)?;
         let mut text = serde_json::to_string_pretty(&record)
             .map_err(|source| WriteError::Json { path: path.join(STATE_JSON), source })?;
         text.push('\n');

@@ -1,21 +1,19 @@
-//! What a generation holds of each vehicle, in memory, and as arrays on disk.
+//! What a generation holds of each vehicle.
 //!
 //! A vehicle's number in the state, its *ordinal*, is its place in these arrays and never changes; the log of packed
-//! records names vehicles by it. Sums stand per segment of the vehicle's time ([`super::cells`]).
+//! records names vehicles by it. Sums stand per segment of the vehicle's time ([`super::cells`]). They are most of a
+//! generation and wanted once, so they stay on disk ([`StoredSums`]); the rest is in memory all night.
 
-use arrow::array::{Array, ArrayRef};
-
-use crate::backend::DamageSums;
-use crate::fleet::writer::OutputFolder;
-use crate::score::tally::{SlotTally, Tally};
+use arrow::array::ArrayRef;
 
 use super::cells::Segments;
 use super::presence::Presence;
 use super::record::{Dimensions, StateRecord};
 use super::traits::Traits;
-use crate::fleet::state::arrays::{self, Arrays};
+use crate::fleet::state::arrays::Arrays;
 use crate::fleet::state::error::StateError;
 use crate::fleet::state::ids;
+use crate::score::tally::SlotTally;
 
 /// Everything a generation knows of its vehicles, by ordinal.
 #[derive(Clone, Debug)]
@@ -28,52 +26,57 @@ pub struct Stored {
     pub presence: Vec<Presence>,
     pub segments: Segments,
     /// Of the segments.
-    pub tally: Tally,
-    /// Clocks and capped bits of the segments; driver sums of the vehicles, only the columns that the model uses.
-    pub damage: DamageSums,
+    pub tally: Vec<SlotTally>,
+    pub sums: StoredSums,
+}
+
+/// The sums of a generation, each array read when it is asked for. That the files are whole is seen at once; a flipped bit
+/// only then.
+#[derive(Clone, Debug)]
+pub struct StoredSums {
+    arrays: Arrays,
+    dimensions: Dimensions,
+}
+
+impl StoredSums {
+    fn expect(&self) -> Result<(), StateError> {
+        let Dimensions { vehicles, segments, mechanisms, exposures, drivers, .. } = self.dimensions;
+        self.arrays.expect::<u64>("clock_q48", segments * mechanisms)?;
+        self.arrays.expect::<u32>("capped", segments * mechanisms.div_ceil(32))?;
+        self.arrays.expect::<u32>("missing", segments * exposures)?;
+        self.arrays.expect::<i64>("driver", vehicles * drivers)
+    }
+
+    /// By segment and mechanism.
+    pub fn clocks_q48(&self) -> Result<Vec<u64>, StateError> {
+        self.arrays.read("clock_q48", self.dimensions.segments * self.dimensions.mechanisms)
+    }
+
+    /// Bits of the mechanisms, by segment.
+    pub fn capped(&self) -> Result<Vec<u32>, StateError> {
+        self.arrays.read("capped", self.dimensions.segments * self.dimensions.mechanisms.div_ceil(32))
+    }
+
+    /// Records without an exposure, by segment and exposure.
+    pub fn missing(&self) -> Result<Vec<u32>, StateError> {
+        self.arrays.read("missing", self.dimensions.segments * self.dimensions.exposures)
+    }
+
+    /// By vehicle and driver column of the model.
+    pub fn drivers(&self) -> Result<Vec<i64>, StateError> {
+        self.arrays.read("driver", self.dimensions.vehicles * self.dimensions.drivers)
+    }
 }
 
 impl Stored {
-    /// The lengths that `state.json` remembers, for a model of this many mechanisms and driver columns.
-    pub fn dimensions(&self, mechanisms: usize, drivers: usize, channels: usize) -> Dimensions {
-        Dimensions {
-            vehicles: self.ids.len(),
-            segments: self.tally.slots.len(),
-            mechanisms,
-            exposures: self.tally.exposures,
-            drivers,
-            channels,
-        }
-    }
-
     /// Tick of a vehicle's first record; the greatest tick if it has none.
     pub fn first_tick(&self, ordinal: usize) -> i32 {
-        let slots = self.segments.of(ordinal).map(|segment| &self.tally.slots[segment]);
+        let slots = self.segments.of(ordinal).map(|segment| &self.tally[segment]);
         slots.filter(|slot| slot.records > 0).map(|slot| slot.first_tick).min().unwrap_or(i32::MAX)
     }
 
-    pub fn write(&self, folder: &OutputFolder) -> Result<(), StateError> {
-        ids::write(folder, &self.ids)?;
-        arrays::write(folder, "unlisted", &self.unlisted)?;
-        arrays::write(folder, "masks_hash", &column(&self.traits, |traits| traits.masks))?;
-        arrays::write(folder, "side_tables_hash", &column(&self.traits, |traits| traits.side_tables))?;
-        arrays::write(folder, "presence_last_day", &column(&self.presence, |presence| presence.last_day))?;
-        arrays::write(folder, "presence_mask", &column(&self.presence, |presence| presence.mask))?;
-        let boundaries: Vec<u32> =
-            (0..self.segments.vehicles()).map(|v| self.segments.boundaries(v).len() as u32).collect();
-        arrays::write(folder, "boundaries", &boundaries)?;
-        arrays::write(folder, "boundary_tick", &self.segments.boundary_ticks)?;
-        arrays::write(folder, "records", &column(&self.tally.slots, |slot| slot.records))?;
-        arrays::write(folder, "first_tick", &column(&self.tally.slots, |slot| slot.first_tick))?;
-        arrays::write(folder, "last_tick", &column(&self.tally.slots, |slot| slot.last_tick))?;
-        arrays::write(folder, "missing", &self.tally.missing)?;
-        arrays::write(folder, "clock_q48", &self.damage.clocks_q48)?;
-        arrays::write(folder, "capped", &self.damage.capped)?;
-        arrays::write(folder, "driver", &self.damage.drivers)
-    }
-
     pub fn read(folder: &std::path::Path, record: &StateRecord) -> Result<Self, StateError> {
-        let Dimensions { vehicles, segments: count, mechanisms, exposures, drivers, .. } = record.dimensions;
+        let Dimensions { vehicles, segments: count, .. } = record.dimensions;
         let arrays = Arrays::open(folder)?;
         let damaged = |problem: &str| StateError::damaged(folder, problem);
         let ids = ids::read(&arrays, folder, record.text_ids, vehicles)?;
@@ -99,27 +102,14 @@ impl Stored {
         let records: Vec<u32> = arrays.read("records", count)?;
         let first_ticks: Vec<i32> = arrays.read("first_tick", count)?;
         let last_ticks: Vec<i32> = arrays.read("last_tick", count)?;
-        let slots = records
+        let tally = records
             .into_iter()
             .zip(first_ticks.into_iter().zip(last_ticks))
             .map(|(records, (first_tick, last_tick))| SlotTally { records, first_tick, last_tick })
             .collect();
-        Ok(Self {
-            ids,
-            unlisted: arrays.read("unlisted", vehicles)?,
-            traits,
-            presence,
-            segments,
-            tally: Tally { slots, exposures, missing: arrays.read("missing", count * exposures)? },
-            damage: DamageSums {
-                clocks_q48: arrays.read("clock_q48", count * mechanisms)?,
-                capped: arrays.read("capped", count * mechanisms.div_ceil(32))?,
-                drivers: arrays.read("driver", vehicles * drivers)?,
-            },
-        })
+        let unlisted = arrays.read("unlisted", vehicles)?;
+        let sums = StoredSums { arrays, dimensions: record.dimensions };
+        sums.expect()?;
+        Ok(Self { ids, unlisted, traits, presence, segments, tally, sums })
     }
-}
-
-fn column<T, V>(rows: &[T], value: impl Fn(&T) -> V) -> Vec<V> {
-    rows.iter().map(value).collect()
 }

@@ -2,11 +2,10 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use fleetwear::engine::{EngineError, ScorePlan, score};
 use fleetwear::fleet::state::error::StateError;
-use fleetwear::run::{Control, Event};
+use fleetwear::run::{Control, Event, Stop};
 
 use super::refusals::{PAST, refusal, settled};
 use super::world::World;
@@ -63,10 +62,10 @@ fn a_rebuild_that_fails_takes_nothing_away() {
     let today = fs::read(world.state().join("CURRENT")).unwrap();
     fs::write(world.state().join("CURRENT"), old).unwrap();
     assert!(matches!(refusal(&world, None), StateError::Damaged { .. }));
-    let stop = AtomicBool::new(false);
+    let stop = Stop::default();
     let stop_at_the_end = |event| {
         if matches!(event, Event::Stage { name: "finish", .. }) {
-            stop.store(true, Ordering::Relaxed);
+            stop.raise();
         }
     };
     let plan = ScorePlan { state: Some(world.state()), rebuild_state: true, ..world.plan(None) };

@@ -1,6 +1,7 @@
 //! What a state refuses, what it survives, and that its comparator objects.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use fleetwear::engine::{EngineError, ScorePlan, score};
 use fleetwear::fleet::state::error::StateError;
@@ -108,19 +109,42 @@ fn rebuilt_on_demand() {
     assert!(!report.night.unwrap().counts.everything);
 }
 
+/// All files below a folder.
+fn everything_in(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(everything_in(&path)) } else { found.push(path) }
+    }
+    found.sort();
+    found
+}
+
 #[test]
 fn a_foreign_folder_and_a_damaged_state() {
     let world = settled();
     fs::write(world.state().join("letters.txt"), "mine").unwrap();
     assert!(matches!(refusal(&world, None), StateError::Foreign { found, .. } if found == "letters.txt"));
     fs::remove_file(world.state().join("letters.txt")).unwrap();
-    let array = world.state().join("gen-00000001/clock_q48-00000.bin");
-    let bytes = fs::read(&array).unwrap();
-    let mut flipped = bytes.clone();
-    flipped[100] ^= 1;
-    fs::write(&array, flipped).unwrap();
-    assert!(matches!(refusal(&world, None), StateError::Damaged { path, .. } if path == array));
-    fs::write(&array, bytes).unwrap();
+    world.add_day(PAST);
+    let before = everything_in(&world.state());
+    let arrays = before.iter().filter(|path| path.extension().is_some_and(|extension| extension == "bin"));
+    assert!(arrays.clone().count() > 10, "{before:?}");
+    for array in arrays {
+        let name = array.display();
+        let bytes = fs::read(array).unwrap();
+        let mut flipped = bytes.clone();
+        let last = flipped.last_mut().unwrap();
+        *last ^= 1;
+        fs::write(array, flipped).unwrap();
+        let refused = refusal(&world, None);
+        assert!(matches!(&refused, StateError::Damaged { path, .. } if path == array), "{name}: {refused}");
+        fs::write(array, &bytes[1..]).unwrap();
+        let refused = refusal(&world, None);
+        assert!(matches!(&refused, StateError::Damaged { path, .. } if path == array), "{name}: {refused}");
+        fs::write(array, bytes).unwrap();
+        assert_eq!(everything_in(&world.state()), before, "{name}: something is left behind");
+    }
     let record = world.state().join("gen-00000001/state.json");
     let text = fs::read_to_string(&record).unwrap();
     fs::write(&record, text.replace("\"version\": 1", "\"version\": 99")).unwrap();
