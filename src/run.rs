@@ -1,6 +1,7 @@
 //! A run's cancellation and its messages: the library is silent, it emits [`Event`]s and whoever started it listens.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 
 /// What a run tells whoever listens.
 #[derive(Clone, Debug)]
@@ -18,31 +19,55 @@ pub enum Event {
 #[error("interrupted")]
 pub struct Interrupted;
 
+/// What stops a run once it is raised, from any thread or signal handler. Clones are the same flag.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    pub fn raise(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub fn check(&self) -> Result<(), Interrupted> {
+        if self.0.load(Ordering::Relaxed) { Err(Interrupted) } else { Ok(()) }
+    }
+
+    /// For handlers that can do no more than raise it.
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0)
+    }
+}
+
 /// Handed down to every long loop.
 pub struct Control<'a> {
-    cancelled: &'a AtomicBool,
+    stop: &'a Stop,
     listener: &'a (dyn Fn(Event) + Sync),
 }
 
 impl<'a> Control<'a> {
-    pub fn new(cancelled: &'a AtomicBool, listener: &'a (dyn Fn(Event) + Sync)) -> Self {
-        Self { cancelled, listener }
+    pub fn new(stop: &'a Stop, listener: &'a (dyn Fn(Event) + Sync)) -> Self {
+        Self { stop, listener }
     }
 
     /// A run nobody listens to and nobody stops.
     pub fn silent() -> Control<'static> {
-        static NEVER: AtomicBool = AtomicBool::new(false);
-        Control { cancelled: &NEVER, listener: &|_| {} }
+        static NEVER: LazyLock<Stop> = LazyLock::new(Stop::default);
+        Control { stop: &NEVER, listener: &|_| {} }
     }
 
     /// The same cancellation, with nobody listening: for a part of a run that has messages of its own.
     pub fn unheard(&self) -> Control<'a> {
-        Control { cancelled: self.cancelled, listener: &|_| {} }
+        Control { stop: self.stop, listener: &|_| {} }
     }
 
     /// Called at least once per chunk of work, so that a run stops within seconds.
     pub fn check(&self) -> Result<(), Interrupted> {
-        if self.cancelled.load(Ordering::Relaxed) { Err(Interrupted) } else { Ok(()) }
+        self.stop.check()
+    }
+
+    /// For what waits where no control can go.
+    pub fn stop(&self) -> &'a Stop {
+        self.stop
     }
 
     pub fn emit(&self, event: Event) {

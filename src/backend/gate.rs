@@ -15,7 +15,7 @@ pub const DRIVER_RECORDS: usize = 64;
 const _: () = assert!(DRIVER_ENTRY_LIMIT as i64 * (DRIVER_RECORDS as i64) < i32::MAX as i64);
 
 /// A caller broke what it promised: a mistake in the program, not in the user's data.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GateError {
     #[error("compiled tables, group {group}: {what}: got {got}, expected {expected}")]
     TableShape { what: &'static str, group: usize, got: usize, expected: usize },

@@ -20,6 +20,7 @@ pub use open::{Choice, DeviceShare, Opened, open, open_for};
 pub use open_survival::open_survival;
 
 use crate::model::tables::DamageTables;
+use crate::run::{Interrupted, Stop};
 
 /// Which slots there are. The first `masks.len() / groups` slots have a mask of their own; any later slot, up to the
 /// `slots` given to [`DamageBackend::finish`], has the default mask.
@@ -63,6 +64,9 @@ pub trait DamageBackend: Send + Sync {
     /// Waits for what was pushed and hands out the sums of `slots` slots and `vehicles` vehicles.
     fn finish(self: Box<Self>, slots: usize, vehicles: usize) -> Result<DamageSums, BackendError>;
 
+    /// Lets waits for a device end where the run is asked to stop.
+    fn watch(&mut self, _stop: &Stop) {}
+
     /// What did the work, for manifests: the device's name, or "cpu" with the instruction set.
     fn description(&self) -> String;
 }
@@ -77,7 +81,7 @@ pub struct DamageRequest<'a> {
 }
 
 /// Why a backend could not do its work.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum BackendError {
     #[error("no GPU adapter {}: {why}", wanted.as_ref().map_or("found".to_owned(), |name| format!("matches {name:?}")))]
     NoDevice { wanted: Option<String>, why: String },
@@ -90,6 +94,8 @@ pub enum BackendError {
     #[error("device {device:?} did not answer within {waited_s} s")]
     Timeout { device: String, waited_s: u64 },
     #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+    #[error(transparent)]
     Gate(#[from] GateError),
     #[error(transparent)]
     SurvivalGate(#[from] survival::SurvivalGateError),
@@ -100,7 +106,7 @@ impl BackendError {
     pub fn is_device_failure(&self) -> bool {
         match self {
             Self::Lost { .. } | Self::OutOfMemory { .. } | Self::Refused { .. } | Self::Timeout { .. } => true,
-            Self::NoDevice { .. } | Self::Gate(_) | Self::SurvivalGate(_) => false,
+            Self::NoDevice { .. } | Self::Interrupted(_) | Self::Gate(_) | Self::SurvivalGate(_) => false,
         }
     }
 }

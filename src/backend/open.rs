@@ -21,11 +21,11 @@ pub enum Choice {
 
 /// How much of a device a backend may take. Results do not depend on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DeviceShare {
-    #[default]
-    Usual,
+pub struct DeviceShare {
     /// A quarter of the usual sizes: for another try after the device ran out of memory.
-    Small,
+    pub small: bool,
+    /// Bytes of its memory at most; all that the device has where there is no such limit.
+    pub memory_bytes: Option<u64>,
 }
 
 /// A backend ready for batches.
@@ -43,7 +43,7 @@ pub fn open(
     threads: usize,
     request: &DamageRequest,
 ) -> Result<Opened<dyn DamageBackend>, BackendError> {
-    open_for(u64::MAX, DeviceShare::Usual, choice, device, threads, request)
+    open_for(u64::MAX, DeviceShare::default(), choice, device, threads, request)
 }
 
 /// Fewer records than this are not worth a device: two threads sum them in less time than opening one and trying it
@@ -65,7 +65,7 @@ pub fn open_for(
         (records < LEAST_RECORDS).then(too_few),
         || Ok(Box::new(CpuDamage::open(request)?)),
         || gpu(share, device, request),
-        || worth_a_gpu(device, threads, request),
+        || worth_a_gpu(share, device, threads, request),
     )
 }
 
@@ -103,7 +103,12 @@ fn gpu(
 }
 
 #[cfg(not(feature = "gpu"))]
-fn worth_a_gpu(_device: Option<&str>, _threads: usize, _request: &DamageRequest) -> Result<String, String> {
+fn worth_a_gpu(
+    _share: DeviceShare,
+    _device: Option<&str>,
+    _threads: usize,
+    _request: &DamageRequest,
+) -> Result<String, String> {
     Err(NO_GPU.to_owned())
 }
 
@@ -119,11 +124,9 @@ fn gpu(
 
 #[cfg(feature = "gpu")]
 pub(super) fn limits(share: DeviceShare) -> super::gpu::limits::GpuLimits {
-    let usual = super::gpu::limits::GpuLimits::default();
-    match share {
-        DeviceShare::Usual => usual,
-        DeviceShare::Small => usual.smaller(),
-    }
+    let mut limits = super::gpu::limits::GpuLimits::default();
+    limits.memory_bytes = share.memory_bytes.unwrap_or(limits.memory_bytes);
+    if share.small { limits.smaller() } else { limits }
 }
 
 /// Why a device was taken without a trial.
@@ -137,8 +140,14 @@ pub(super) fn asked_for(device: Option<&str>) -> String {
 
 /// Why the GPU is worth it, or why not.
 #[cfg(feature = "gpu")]
-fn worth_a_gpu(device: Option<&str>, threads: usize, request: &DamageRequest) -> Result<String, String> {
+fn worth_a_gpu(
+    share: DeviceShare,
+    device: Option<&str>,
+    threads: usize,
+    request: &DamageRequest,
+) -> Result<String, String> {
     let adapter = super::gpu::device::hardware(device)?;
-    let trial = super::gpu::trial::compare(adapter, threads, request).map_err(|error| error.to_string())?;
+    let trial = super::gpu::trial::compare(adapter, limits(share), threads, request);
+    let trial = trial.map_err(|error| error.to_string())?;
     trial.verdict(&adapter.get_info().name)
 }

@@ -30,7 +30,7 @@ pub fn open_survival(
         (steps < LEAST_STEPS).then(too_few),
         || Ok(Box::new(CpuSurvival::open(request)?)),
         || gpu(share, device, request),
-        || worth_a_gpu(device, threads, request),
+        || worth_a_gpu(share, device, threads, request),
     )
 }
 
@@ -44,7 +44,12 @@ fn gpu(
 }
 
 #[cfg(not(feature = "gpu"))]
-fn worth_a_gpu(_device: Option<&str>, _threads: usize, _request: &SurvivalRequest) -> Result<String, String> {
+fn worth_a_gpu(
+    _share: DeviceShare,
+    _device: Option<&str>,
+    _threads: usize,
+    _request: &SurvivalRequest,
+) -> Result<String, String> {
     Err(super::open::NO_GPU.to_owned())
 }
 
@@ -61,8 +66,14 @@ fn gpu(
 
 /// Why the GPU is worth it, or why not.
 #[cfg(feature = "gpu")]
-fn worth_a_gpu(device: Option<&str>, threads: usize, request: &SurvivalRequest) -> Result<String, String> {
+fn worth_a_gpu(
+    share: DeviceShare,
+    device: Option<&str>,
+    threads: usize,
+    request: &SurvivalRequest,
+) -> Result<String, String> {
     let adapter = super::gpu::device::hardware(device)?;
-    let trial = super::gpu::survival_trial::compare(adapter, threads, request).map_err(|error| error.to_string())?;
+    let trial = super::gpu::survival_trial::compare(adapter, super::open::limits(share), threads, request);
+    let trial = trial.map_err(|error| error.to_string())?;
     trial.verdict(&adapter.get_info().name)
 }

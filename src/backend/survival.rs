@@ -12,6 +12,7 @@
 use super::BackendError;
 pub use super::survival_gate::SurvivalGateError;
 use crate::model::survival::SurvivalTables;
+use crate::run::Stop;
 
 /// Bits after the binary point of a part's probability.
 pub const PART_BITS: u32 = 48;
@@ -92,6 +93,9 @@ pub trait SurvivalBackend: Send + Sync {
 
     /// Hands out the sums.
     fn finish(self: Box<Self>) -> Result<SurvivalSums, BackendError>;
+
+    /// Lets waits for a device end where the run is asked to stop.
+    fn watch(&mut self, _stop: &Stop) {}
 
     /// What did the work, for manifests.
     fn description(&self) -> String;

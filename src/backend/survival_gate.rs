@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use super::survival::{GROUP_PARTS, PATHS, SurvivalBatch, SurvivalRequest};
 
 /// A caller broke what it promised: a mistake in the program, not in the user's data.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SurvivalGateError {
     #[error("survival {what}: got {got}, expected {expected}")]
     Length { what: &'static str, got: usize, expected: usize },

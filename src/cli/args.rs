@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use super::fit::FitArgs;
 use super::simulate::SimulateArgs;
 use super::values::{AsOf, MaxBad, MemoryLimit, SpillFolder, ZoneShare};
+use crate::backend::DeviceShare;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 ok · 1 internal · 2 usage · 3 configuration or model invalid · 4 input unreadable or contract violated
@@ -152,9 +153,8 @@ pub struct ScoreArgs {
     /// Begin the state anew from the files that are there: where it is damaged, or files that it has read have changed
     #[arg(long, requires = "state")]
     pub rebuild_state: bool,
-    /// End with code 7 if the device is lost, 8 if it is out of memory, instead of going on without it
-    #[arg(long)]
-    pub no_fallback: bool,
+    #[command(flatten)]
+    pub failure: DeviceFailureArgs,
     /// Do not sum what explains each vehicle's rate: the driver columns are null
     #[arg(long)]
     pub no_drivers: bool,
@@ -341,6 +341,25 @@ pub struct ComputeArgs {
     /// Adapter, by part of its name or by PCI id; the only way to a software adapter
     #[arg(long, value_name = "NAME|PCI")]
     pub device: Option<String>,
+}
+
+/// What may be had of a device, and what happens where that is not enough.
+#[derive(Debug, clap::Args)]
+pub struct DeviceFailureArgs {
+    /// Memory of the device for the buffers of one kernel at most, where others need it too [default: all of it].
+    /// Where it is not enough, the run starts over with smaller batches, then on the processor
+    #[arg(long, value_name = "SIZE")]
+    pub device_memory: Option<MemoryLimit>,
+    /// End with code 7 if the device is lost, 8 if it is out of memory, instead of going on without it
+    #[arg(long)]
+    pub no_fallback: bool,
+}
+
+impl DeviceFailureArgs {
+    pub fn share(&self) -> DeviceShare {
+        let memory_bytes = self.device_memory.map(|limit| limit.0 as u64);
+        DeviceShare { small: false, memory_bytes }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

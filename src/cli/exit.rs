@@ -182,6 +182,7 @@ fn of_state(error: &StateError) -> Exit {
         | StateError::HistoriesGone { .. } => Exit::Input,
         StateError::Io { source, .. } => of_writing(source),
         StateError::Write(error) => of_write(error),
+        StateError::Interrupted(_) => Exit::Interrupted,
     }
 }
 
@@ -233,6 +234,7 @@ fn of_backend(error: &BackendError) -> Exit {
         | BackendError::Refused { .. }
         | BackendError::Timeout { .. } => Exit::Device,
         BackendError::OutOfMemory { .. } => Exit::Limit,
+        BackendError::Interrupted(_) => Exit::Interrupted,
         BackendError::Gate(_) | BackendError::SurvivalGate(_) => Exit::Internal,
     }
 }

@@ -30,7 +30,7 @@ pub fn with_progress<T>(console: &Console, work: impl FnOnce(&Control) -> T) -> 
             }
         }
     };
-    let result = work(&Control::new(signals::cancelled(), &listener));
+    let result = work(&Control::new(signals::stop(), &listener));
     if let Ok(bar) = bar.lock() {
         bar.finish_and_clear();
     }

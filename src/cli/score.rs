@@ -29,8 +29,9 @@ pub fn run(args: ScoreArgs, console: &Console) -> Result<Exit, CliError> {
 fn plan(args: ScoreArgs) -> Result<ScorePlan, CliError> {
     let mut plan = ScorePlan::new(args.data.data, args.model.model, args.out);
     plan.backend = choice(&args.compute)?;
+    plan.device_share = args.failure.share();
     plan.device = args.compute.device;
-    plan.fallback = !args.no_fallback;
+    plan.fallback = !args.failure.no_fallback;
     plan.threads = args.host.threads();
     plan.memory_limit_bytes = args.host.memory_limit.0;
     plan.spill_folder = args.host.spill_folder();

@@ -8,8 +8,9 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use super::exit::{CliError, Exit};
+use crate::run::Stop;
 
-static CANCELLED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+static STOP: LazyLock<Stop> = LazyLock::new(Stop::default);
 static SIGNAL: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
 
 /// From here on signals end the process at once, with their exit code: for commands that make nothing, and that may
@@ -28,17 +29,17 @@ pub fn listen() -> Result<(), CliError> {
     for signal in [SIGINT, SIGTERM] {
         // Handlers run in the order of registration: the first signal finds the flag down and raises it, the second
         // finds it raised and ends the process.
-        flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&CANCELLED))
+        flag::register_conditional_shutdown(signal, 128 + signal, STOP.flag())
             .and_then(|_| flag::register_usize(signal, Arc::clone(&SIGNAL), signal as usize))
-            .and_then(|_| flag::register(signal, Arc::clone(&CANCELLED)))
+            .and_then(|_| flag::register(signal, STOP.flag()))
             .map_err(|source| CliError::Signals { source })?;
     }
     Ok(())
 }
 
 /// The flag that a run watches.
-pub fn cancelled() -> &'static AtomicBool {
-    &CANCELLED
+pub fn stop() -> &'static Stop {
+    &STOP
 }
 
 /// The exit code of the signal that came, if one came.

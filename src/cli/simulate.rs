@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::account;
-use super::args::{ComputeArgs, DataArgs, HostArgs, ModelArgs};
+use super::args::{ComputeArgs, DataArgs, DeviceFailureArgs, HostArgs, ModelArgs};
 use super::console::Console;
 use super::exit::{CliError, Exit};
 use super::progress::with_progress;
@@ -65,9 +65,8 @@ pub struct SimulateArgs {
     /// The same seed gives the same futures, whatever the model
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub seed: u64,
-    /// End with code 7 if the device is lost or out of memory, instead of going on without it
-    #[arg(long)]
-    pub no_fallback: bool,
+    #[command(flatten)]
+    pub failure: DeviceFailureArgs,
     #[command(flatten)]
     pub compute: ComputeArgs,
     #[command(flatten)]
@@ -110,8 +109,9 @@ pub fn run(args: SimulateArgs, console: &Console) -> Result<Exit, CliError> {
 fn plan(args: SimulateArgs) -> Result<SimulatePlan, CliError> {
     let mut plan = SimulatePlan::new(args.data.data, args.model.model, args.out);
     plan.backend = choice(&args.compute)?;
+    plan.device_share = args.failure.share();
     plan.device = args.compute.device;
-    plan.fallback = !args.no_fallback;
+    plan.fallback = !args.failure.no_fallback;
     plan.threads = args.host.threads();
     plan.memory_limit_bytes = args.host.memory_limit.0;
     plan.spill_folder = args.host.spill_folder();

@@ -41,11 +41,13 @@ impl Way {
         prepared: &Prepared,
         cut: &Cut,
         why: &Mutex<String>,
+        control: &Control,
     ) -> Result<Box<dyn DamageBackend>, BackendError> {
         let request = DamageRequest { tables: &prepared.model.tables, masks: &cut.masks, drivers: self.drivers };
         let device = self.device.as_deref();
-        let opened = backend::open_for(records, self.device_share, self.backend, device, self.threads, &request)?;
+        let mut opened = backend::open_for(records, self.device_share, self.backend, device, self.threads, &request)?;
         *why.lock().unwrap_or_else(PoisonError::into_inner) = opened.why;
+        opened.backend.watch(control.stop());
         Ok(opened.backend)
     }
 
@@ -111,7 +113,7 @@ impl Fallback for Way {
 
     fn smaller(&self) -> Self {
         let chunk_rows = (self.chunk_rows / 8).max(LEAST_CHUNK_ROWS);
-        Self { chunk_rows, device_share: DeviceShare::Small, ..self.clone() }
+        Self { chunk_rows, device_share: DeviceShare { small: true, ..self.device_share }, ..self.clone() }
     }
 
     fn on_processor(&self) -> Self {
@@ -149,7 +151,7 @@ pub(super) fn with_fallback<W: Fallback, T>(
 
 fn accumulate_once(prepared: &Prepared, cut: &Cut, way: &Way, control: &Control) -> Result<Accumulated, EngineError> {
     let why = Mutex::new(String::new());
-    let open = || way.open(prepared.dataset.history_rows(), prepared, cut, &why);
+    let open = || way.open(prepared.dataset.history_rows(), prepared, cut, &why, control);
     let packer = Packer::new(&cut.slots, &prepared.model.inputs, &prepared.exposures, way.threads, &open)?;
     let request = way.scan_request(prepared, cut);
     let began = Instant::now();
@@ -172,7 +174,7 @@ mod tests {
         Way {
             backend: Choice::Gpu,
             device: Some("card".to_owned()),
-            device_share: DeviceShare::Usual,
+            device_share: DeviceShare::default(),
             fallback,
             threads: 2,
             memory_limit_bytes: 1 << 28,
@@ -214,7 +216,7 @@ mod tests {
         let (tried, last, done) = attempts(true, vec![out_of_memory()]);
         assert_eq!(
             (tried, last.backend, last.device_share, last.chunk_rows),
-            (2, Choice::Gpu, DeviceShare::Small, 1 << 13)
+            (2, Choice::Gpu, DeviceShare { small: true, memory_bytes: None }, 1 << 13)
         );
         let story = done.unwrap();
         assert!(story.contains("out of memory") && story.ends_with("again with smaller batches; chosen"), "{story}");

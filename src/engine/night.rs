@@ -178,7 +178,7 @@ impl Night {
             }
             None => prepared.dataset.history_rows(),
         };
-        let open_backend = || way.open(records, prepared, cut, &why);
+        let open_backend = || way.open(records, prepared, cut, &why, control);
         // A few days of some vehicles: not worth a device, and the sums are the same.
         let open_cells = |masks: &SlotMasks, drivers: bool| -> Result<Box<dyn DamageBackend>, BackendError> {
             let request = DamageRequest { tables, masks, drivers };
@@ -242,7 +242,7 @@ impl Night {
             scores,
         };
         let fleet = self.fleet(prepared, cut, &joins);
-        let record = kept.next.stage(&fleet, prepared.channels.len(), &self.stock, sums, keeping)?;
+        let record = kept.next.stage(&fleet, prepared.channels.len(), &self.stock, sums, keeping, control)?;
         Ok(NightReport {
             times: NightTimes { store: began.elapsed(), ..kept.times },
             counts: kept.counts,

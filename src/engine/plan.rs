@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::backend::Choice;
+use crate::backend::{Choice, DeviceShare};
 use crate::fleet::scan::ScanKind;
 
 /// Rows of a chunk where nobody says otherwise: its columns stay in a core's second-level cache from decoding to the
@@ -21,6 +21,8 @@ pub struct ScorePlan {
     pub backend: Choice,
     /// Part of an adapter's name, or its PCI id.
     pub device: Option<String>,
+    /// How much of the device the run may take at first.
+    pub device_share: DeviceShare,
     /// Go on with smaller batches, then on the processor, if the device is lost or out of memory.
     pub fallback: bool,
     pub threads: usize,
@@ -56,6 +58,7 @@ impl ScorePlan {
             out,
             backend: Choice::Auto,
             device: None,
+            device_share: DeviceShare::default(),
             fallback: true,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             memory_limit_bytes: 512 << 20,

@@ -9,7 +9,6 @@ use super::plan::ScorePlan;
 use super::prepare::{Cut, Prepared};
 use super::report::{ScoreReport, Timings};
 use super::write_scores::{table, write_scores};
-use crate::backend::DeviceShare;
 use crate::fleet::account::Account;
 use crate::fleet::dictionary::Dictionary;
 use crate::fleet::manifest::{Manifest, ManifestAccount, ManifestModel, StageTiming};
@@ -234,7 +233,7 @@ pub(super) fn way(plan: &ScorePlan) -> Way {
     Way {
         backend: plan.backend,
         device: plan.device.clone(),
-        device_share: DeviceShare::Usual,
+        device_share: plan.device_share,
         fallback: plan.fallback,
         threads: plan.threads,
         memory_limit_bytes: plan.memory_limit_bytes,

@@ -157,8 +157,9 @@ fn followed(
     let records = histories.rows().min(batch_rows(plan, setup) as u64);
     let damage_on = Mutex::new([String::new(), String::new()]);
     let open_damage = |request: &DamageRequest| -> Result<Box<dyn DamageBackend>, BackendError> {
-        let opened = backend::open_for(records, share, plan.backend, device, plan.threads, request)?;
+        let mut opened = backend::open_for(records, share, plan.backend, device, plan.threads, request)?;
         *damage_on.lock().unwrap_or_else(PoisonError::into_inner) = [opened.backend.description(), opened.why];
+        opened.backend.watch(control.stop());
         Ok(opened.backend)
     };
     let zone = zone(plan, prepared)?;
@@ -254,8 +255,9 @@ fn followed(
     let survival_why = Mutex::new(String::new());
     let open_survival = || -> Result<Box<dyn SurvivalBackend>, BackendError> {
         let request = SurvivalRequest { tables: &tables, plan: &path_plan, groups: setup.cells };
-        let opened = backend::open_survival(parts, share, plan.backend, device, plan.threads, &request)?;
+        let mut opened = backend::open_survival(parts, share, plan.backend, device, plan.threads, &request)?;
         *survival_why.lock().unwrap_or_else(PoisonError::into_inner) = opened.why;
+        opened.backend.watch(control.stop());
         Ok(opened.backend)
     };
     let column = |days: u32| {

@@ -82,7 +82,7 @@ impl SimulatePlan {
             out,
             backend: Choice::Auto,
             device: None,
-            device_share: DeviceShare::Usual,
+            device_share: DeviceShare::default(),
             fallback: true,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             memory_limit_bytes: 512 << 20,
@@ -117,7 +117,7 @@ impl Fallback for SimulatePlan {
 
     fn smaller(&self) -> Self {
         let batch_vehicles = (self.batch_vehicles / 8).max(1);
-        Self { batch_vehicles, device_share: DeviceShare::Small, ..self.clone() }
+        Self { batch_vehicles, device_share: DeviceShare { small: true, ..self.device_share }, ..self.clone() }
     }
 
     fn on_processor(&self) -> Self {
@@ -229,7 +229,10 @@ mod tests {
         let mut plan = SimulatePlan::new(PathBuf::from("fleet"), "model", PathBuf::from("out"));
         (plan.backend, plan.device, plan.batch_vehicles) = (Choice::Gpu, Some("card".to_owned()), 20);
         let smaller = plan.smaller();
-        assert_eq!((smaller.batch_vehicles, smaller.device_share), (2, DeviceShare::Small));
+        assert_eq!(
+            (smaller.batch_vehicles, smaller.device_share),
+            (2, DeviceShare { small: true, memory_bytes: None })
+        );
         assert_eq!((smaller.backend, smaller.device.as_deref()), (Choice::Gpu, Some("card")));
         assert_eq!(smaller.smaller().batch_vehicles, 1);
         let processor = plan.on_processor();

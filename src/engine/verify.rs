@@ -105,7 +105,7 @@ pub fn verify(plan: &VerifyPlan, control: &Control) -> Result<VerifyReport, Engi
     let first_way = Way {
         backend: Choice::Cpu,
         device: None,
-        device_share: DeviceShare::Usual,
+        device_share: DeviceShare::default(),
         fallback: false,
         threads: 1,
         memory_limit_bytes: plan.memory_limit_bytes,

@@ -4,14 +4,18 @@
 //! order, in one push and in many, from one thread and from several. The comparator is shown wrong answers, too.
 
 use std::thread;
+#[cfg(feature = "gpu")]
+use std::time::{Duration, Instant};
 
 use fleetwear::backend::cpu::damage::CpuDamage;
 use fleetwear::backend::cpu::instructions::Instructions;
 #[cfg(feature = "gpu")]
-use fleetwear::backend::gpu::{damage::GpuDamage, limits::GpuLimits};
+use fleetwear::backend::gpu::{damage::GpuDamage, device::Gpu, device::pick, limits::GpuLimits};
 use fleetwear::backend::{BackendError, DamageBackend, DamageBatch, DamageRequest, DamageSums, GateError, SlotMasks};
 use fleetwear::fixed::threefry::threefry2x32;
 use fleetwear::model::tables::{DamageTables, FLOOR_Q18, GROUP_LANES, GroupInput, GroupTables, Lanes};
+#[cfg(feature = "gpu")]
+use fleetwear::run::Stop;
 
 /// Opens the backend under test.
 pub type Open = dyn Fn(&DamageRequest) -> Result<Box<dyn DamageBackend>, BackendError>;
@@ -404,7 +408,8 @@ fn lost_device_is_an_error() {
     backend.device().destroy();
     let error = records.with_batch(2_500, 5_000, |batch| backend.push(batch)).unwrap_err();
     assert!(matches!(error, BackendError::Lost { .. }), "{error}");
-    assert!(records.with_batch(0, 1, |batch| backend.push(batch)).is_err());
+    let later = records.with_batch(0, 1, |batch| backend.push(batch)).unwrap_err();
+    assert!(matches!(later, BackendError::Lost { .. }), "what stopped the first call answers the later ones: {later}");
     assert!(matches!(backend.finish(SLOTS as usize, SLOTS as usize).unwrap_err(), BackendError::Lost { .. }));
 
     let backend = Box::new(GpuDamage::open(&request, Some(device), small_limits()).unwrap());
@@ -412,6 +417,35 @@ fn lost_device_is_an_error() {
     backend.device().destroy();
     let error = backend.finish(SLOTS as usize, SLOTS as usize).unwrap_err();
     assert!(matches!(error, BackendError::Lost { .. }), "{error}");
+}
+
+/// Nobody waits for a device once the run is asked to stop.
+#[cfg(feature = "gpu")]
+#[test]
+fn stopping_ends_the_wait_for_a_device() {
+    let Some(device) = crate::gpu::required_device("batches::stopping_ends_the_wait") else { return };
+    let mut gpu = Gpu::open(pick(Some(device)).unwrap(), GpuLimits::default()).unwrap();
+    let stop = Stop::default();
+    gpu.watch(&stop);
+    let began = Instant::now();
+    let waited = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(50));
+            stop.raise();
+        });
+        gpu.wait_until(|| false)
+    });
+    assert!(matches!(waited, Err(BackendError::Interrupted(_))), "{waited:?}");
+    assert!(began.elapsed() < Duration::from_secs(5), "waited for {:?}", began.elapsed());
+
+    let (tables, masks) = model(1, 3, 2, 0);
+    let request = DamageRequest { tables: &tables, masks: &masks, drivers: true };
+    let records = records(&tables, 5_000, Arrangement::Sorted);
+    let mut backend = Box::new(GpuDamage::open(&request, Some(device), small_limits()).unwrap());
+    backend.watch(&stop);
+    records.with_batch(0, 100, |batch| backend.push(batch)).unwrap();
+    let error = backend.finish(SLOTS as usize, SLOTS as usize).unwrap_err();
+    assert!(matches!(error, BackendError::Interrupted(_)) && !error.is_device_failure(), "{error}");
 }
 
 /// Too little memory is an error that names what was asked for; smaller limits get by with less.

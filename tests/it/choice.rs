@@ -28,7 +28,7 @@ fn auto_never_takes_a_software_rasteriser() {
 fn auto_leaves_few_records_to_the_processor() {
     let (tables, masks) = model(1, 3, 2, 0);
     let request = DamageRequest { tables: &tables, masks: &masks, drivers: false };
-    let auto = |records| open_for(records, DeviceShare::Usual, Choice::Auto, None, 2, &request).unwrap().why;
+    let auto = |records| open_for(records, DeviceShare::default(), Choice::Auto, None, 2, &request).unwrap().why;
     assert!(auto(1_000_000).starts_with("1000000 records are summed before"), "{}", auto(1_000_000));
     assert!(!auto(365_000_000).contains("are summed before"), "{}", auto(365_000_000));
 }
@@ -41,10 +41,10 @@ fn trial_measures_and_remembers() {
     let (tables, masks) = model(3, 12, 5, 7);
     let request = DamageRequest { tables: &tables, masks: &masks, drivers: true };
     let adapter = pick(Some(device)).unwrap();
-    let first = compare_devices(adapter, 2, &request).unwrap();
+    let first = compare_devices(adapter, GpuLimits::default(), 2, &request).unwrap();
     assert!(first.cpu_per_s > 1e4 && first.gpu_per_s > 1e4, "{first:?}");
-    assert_eq!(compare_devices(adapter, 2, &request).unwrap(), first);
-    assert_ne!(compare_devices(adapter, 1, &request).unwrap(), first);
+    assert_eq!(compare_devices(adapter, GpuLimits::default(), 2, &request).unwrap(), first);
+    assert_ne!(compare_devices(adapter, GpuLimits::default(), 1, &request).unwrap(), first);
 }
 
 /// Survival is opened by the same rules.
@@ -52,7 +52,7 @@ fn trial_measures_and_remembers() {
 fn survival_has_the_same_choice() {
     let world = crate::survival::world(1, 16, 10, 1);
     let request = SurvivalRequest { tables: &world.tables, plan: &world.plan, groups: world.groups };
-    let open = |parts, choice, device| open_survival(parts, DeviceShare::Usual, choice, device, 2, &request);
+    let open = |parts, choice, device| open_survival(parts, DeviceShare::default(), choice, device, 2, &request);
     let auto = |parts| open(parts, Choice::Auto, None).unwrap().why;
     assert!(auto(1_000).starts_with("1000 parts are followed before"), "{}", auto(1_000));
     assert!(!auto(1_000_000_000).contains("are followed before"), "{}", auto(1_000_000_000));
@@ -69,14 +69,14 @@ fn survival_auto_never_takes_a_software_rasteriser_and_its_trial_remembers() {
     let Some(device) = crate::gpu::required_device("choice::survival") else { return };
     let world = crate::survival::world(1, 16, 10, 1);
     let request = SurvivalRequest { tables: &world.tables, plan: &world.plan, groups: world.groups };
-    let open = |choice| open_survival(u64::MAX, DeviceShare::Usual, choice, Some(device), 2, &request).unwrap();
+    let open = |choice| open_survival(u64::MAX, DeviceShare::default(), choice, Some(device), 2, &request).unwrap();
     let auto = open(Choice::Auto);
     assert!(auto.backend.description().starts_with("cpu") && auto.why.contains("software rasteriser"), "{}", auto.why);
     assert!(open(Choice::Gpu).backend.description().contains(device));
     let adapter = pick(Some(device)).unwrap();
-    let first = compare(adapter, 2, &request).unwrap();
+    let first = compare(adapter, GpuLimits::default(), 2, &request).unwrap();
     assert!(first.cpu_per_s > 1e4 && first.gpu_per_s > 1e4, "{first:?}");
-    assert_eq!(compare(adapter, 2, &request).unwrap(), first);
+    assert_eq!(compare(adapter, GpuLimits::default(), 2, &request).unwrap(), first);
 }
 
 #[cfg(feature = "gpu")]

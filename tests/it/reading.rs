@@ -12,7 +12,7 @@ use fleetwear::fleet::dataset::Dataset;
 use fleetwear::fleet::error::FleetError;
 use fleetwear::fleet::scan::{ChunkSink, ScanKind, ScanReport, ScanRequest, SinkError, scan};
 use fleetwear::fleet::vehicles::Ids;
-use fleetwear::run::Control;
+use fleetwear::run::{Control, Stop};
 
 use crate::fleet_files::{
     Draws, Expected, IdType, Layout, Record, Row, Writing, expected, fleet, id_text, row_groups, write_dataset,
@@ -334,14 +334,14 @@ fn a_file_a_day_flows_through_room_for_one() {
         let request = ScanRequest { memory_limit_bytes, threads: 8, order, chunk_rows: 20, ..request() };
         for _ in 0..20 {
             let sink = Collector::new(request.threads, request.chunk_rows);
-            let stuck = std::sync::atomic::AtomicBool::new(false);
+            let stuck = Stop::default();
             let report = std::thread::scope(|scope| {
                 let (done, waiting) = std::sync::mpsc::channel::<()>();
                 let stuck = &stuck;
                 scope.spawn(move || {
                     let patience = std::time::Duration::from_secs(60);
                     if waiting.recv_timeout(patience) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
-                        stuck.store(true, std::sync::atomic::Ordering::Relaxed);
+                        stuck.raise();
                     }
                 });
                 let report = scan(&dataset, &request, &Control::new(stuck, &|_| {}), &sink);

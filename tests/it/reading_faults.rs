@@ -4,7 +4,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray, UInt16Array};
 use fleetwear::fleet::account::Quarantine;
@@ -13,7 +13,7 @@ use fleetwear::fleet::dataset::Dataset;
 use fleetwear::fleet::error::FleetError;
 use fleetwear::fleet::scan::{ChunkSink, ScanKind, ScanRequest, SinkError, scan};
 use fleetwear::fleet::time::TimeAxis;
-use fleetwear::run::Control;
+use fleetwear::run::{Control, Stop};
 use parquet::arrow::ArrowWriter;
 use parquet::column::writer::ColumnCloseResult;
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -125,12 +125,12 @@ fn failures_from_outside_end_the_scan_with_their_name() {
             let error = scan(&dataset, &request, &Control::silent(), &sink).unwrap_err();
             assert!(matches!(&error, FleetError::Sink(inner) if inner.to_string() == "the consumer is full"));
 
-            let cancelled = AtomicBool::new(false);
+            let stop = Stop::default();
             let sink = AtFirstChunk::new(|| {
-                cancelled.store(true, Ordering::SeqCst);
+                stop.raise();
                 Ok(())
             });
-            let error = scan(&dataset, &request, &Control::new(&cancelled, &|_| {}), &sink).unwrap_err();
+            let error = scan(&dataset, &request, &Control::new(&stop, &|_| {}), &sink).unwrap_err();
             assert!(matches!(error, FleetError::Interrupted(_)));
             assert!(sink.pushes.load(Ordering::SeqCst) <= 2 * request.threads as u32);
 

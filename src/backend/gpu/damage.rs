@@ -17,6 +17,7 @@ use super::sums::{SlotRange, VehicleRange, read_back};
 use crate::backend::gate::{Batch, Seen, check_request};
 use crate::backend::{BackendError, DamageBackend, DamageBatch, DamageRequest, DamageSums, SlotMasks};
 use crate::model::tables::{DamageTables, GROUP_LANES};
+use crate::run::Stop;
 
 /// Bytes between two dispatches' uniforms: what every adapter aligns to.
 const UNIFORM_STRIDE: u64 = 256;
@@ -48,8 +49,8 @@ struct State {
     waiting: VecDeque<Bound>,
     slots: BTreeMap<u32, SlotRange>,
     vehicles: BTreeMap<u32, VehicleRange>,
-    /// An earlier call failed: part of a batch may be missing, and nothing more is taken.
-    failed: bool,
+    /// Why an earlier call failed: part of a batch may be missing, and nothing more is taken.
+    failed: Option<BackendError>,
 }
 
 /// A stage with the uniforms of its dispatches and what binds both to the kernels.
@@ -105,7 +106,7 @@ impl GpuDamage {
                 waiting: stages,
                 slots: BTreeMap::new(),
                 vehicles: BTreeMap::new(),
-                failed: false,
+                failed: None,
             }),
             gpu,
         })
@@ -117,12 +118,13 @@ impl GpuDamage {
     }
 
     fn refuse_after_failure(&self, state: &State) -> Result<(), BackendError> {
-        if !state.failed {
-            return Ok(());
-        }
-        self.gpu.check("a batch", 0)?;
+        state.failed.clone().map_or(Ok(()), Err)
+    }
+
+    /// What stands while a batch is taken, so that a driver's panic is not forgotten.
+    fn unfinished(&self) -> BackendError {
         let device = self.gpu.name().to_owned();
-        Err(BackendError::Refused { device, what: "a batch", reason: "an earlier one failed".to_owned() })
+        BackendError::Refused { device, what: "a batch", reason: "an earlier one was not finished".to_owned() }
     }
 
     /// Copies a batch into stages, and sends the full ones.
@@ -384,10 +386,10 @@ impl DamageBackend for GpuDamage {
         self.seen.note(&batch, self.drivers);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         self.refuse_after_failure(&state)?;
-        state.failed = true;
-        self.take(&mut state, &batch)?;
-        state.failed = false;
-        Ok(())
+        state.failed = Some(self.unfinished());
+        let taken = self.take(&mut state, &batch);
+        state.failed = taken.as_ref().err().cloned();
+        taken
     }
 
     fn finish(self: Box<Self>, slots: usize, vehicles: usize) -> Result<DamageSums, BackendError> {
@@ -435,6 +437,10 @@ impl DamageBackend for GpuDamage {
             })?;
         }
         Ok(sums)
+    }
+
+    fn watch(&mut self, stop: &Stop) {
+        self.gpu.watch(stop);
     }
 
     fn description(&self) -> String {

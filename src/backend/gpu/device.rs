@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::limits::GpuLimits;
 use crate::backend::BackendError;
 use crate::backend::devices::AdapterEntry;
+use crate::run::Stop;
 
 /// All adapters of this machine, software rasterisers included, in the loader's order: found once in the life of the
 /// process, since drivers load slowly and some print when they do.
@@ -134,6 +135,7 @@ pub struct Gpu {
     faults: Arc<Mutex<Faults>>,
     held_bytes: AtomicU64,
     limits: GpuLimits,
+    stop: Stop,
 }
 
 impl Gpu {
@@ -159,7 +161,12 @@ impl Gpu {
         device.set_device_lost_callback(move |reason, message| {
             lock(&lost).lost.get_or_insert(format!("{reason:?}: {message}"));
         });
-        Ok(Self { device, queue, name, faults, held_bytes: AtomicU64::new(0), limits })
+        Ok(Self { device, queue, name, faults, held_bytes: AtomicU64::new(0), limits, stop: Stop::default() })
+    }
+
+    /// Waits end where the run is asked to stop.
+    pub fn watch(&mut self, stop: &Stop) {
+        self.stop = stop.clone();
     }
 
     pub fn name(&self) -> &str {
@@ -220,14 +227,11 @@ impl Gpu {
         self.held_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// Lets the device make progress. wgpu panics where a driver answers with an error it does not expect: that is a
-    /// lost device, too.
+    /// Lets the device make progress, and waits at most as long as asked for. wgpu panics where a driver answers with
+    /// an error it does not expect: that is a lost device, too.
     pub fn poll(&self, poll: wgpu::PollType) -> Result<(), BackendError> {
         match catch_unwind(AssertUnwindSafe(|| self.device.poll(poll))) {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(wgpu::PollError::Timeout)) => {
-                Err(BackendError::Timeout { device: self.name.clone(), waited_s: self.limits.timeout.as_secs() })
-            }
+            Ok(Ok(_) | Err(wgpu::PollError::Timeout)) => Ok(()),
             Ok(Err(error)) => Err(BackendError::Lost { device: self.name.clone(), reason: error.to_string() }),
             Err(_) => {
                 let reason = "the driver failed while waiting for it".to_owned();
@@ -236,12 +240,24 @@ impl Gpu {
         }
     }
 
-    /// Waits until `done`, or until the device stays silent for too long.
-    pub fn wait_until(&self, mut done: impl FnMut() -> bool) -> Result<(), BackendError> {
+    /// Waits until `done`, until the device stays silent for too long, or until the run is asked to stop.
+    pub fn wait_until(&self, done: impl FnMut() -> bool) -> Result<(), BackendError> {
+        let waited = self.wait(done);
+        if let Err(BackendError::Timeout { .. } | BackendError::Interrupted(_)) = waited {
+            // Dropping the last handle of a queue waits for all that it holds, without an end: keep one for good.
+            std::mem::forget(self.queue.clone());
+        }
+        waited
+    }
+
+    fn wait(&self, mut done: impl FnMut() -> bool) -> Result<(), BackendError> {
+        /// Of a wait: nobody notices how long the program takes to see that it should stop.
+        const SLICE: Duration = Duration::from_millis(100);
         let started = Instant::now();
         while !done() {
-            self.poll(wgpu::PollType::Wait { submission_index: None, timeout: Some(self.limits.timeout) })?;
+            self.poll(wgpu::PollType::Wait { submission_index: None, timeout: Some(SLICE) })?;
             self.check("a wait", 0)?;
+            self.stop.check()?;
             if !done() && started.elapsed() > self.limits.timeout {
                 let waited_s = self.limits.timeout.as_secs();
                 return Err(BackendError::Timeout { device: self.name.clone(), waited_s });

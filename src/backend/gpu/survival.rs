@@ -16,6 +16,7 @@ use crate::backend::BackendError;
 use crate::backend::survival::{PathPlan, SurvivalBackend, SurvivalBatch, SurvivalRequest, SurvivalSums};
 use crate::backend::survival_gate::{PartCounts, check_batch, check_plan};
 use crate::model::survival::SurvivalTables;
+use crate::run::Stop;
 
 /// Bytes of a piece's slabs, sums or profiles at most, in stages: half of what every adapter binds.
 const PIECE_STAGES: u64 = 2;
@@ -40,8 +41,8 @@ pub struct GpuSurvival {
 
 struct State {
     sums: SurvivalSums,
-    /// An earlier call failed: part of a batch may be missing, and nothing more is taken.
-    failed: bool,
+    /// Why an earlier call failed: part of a batch may be missing, and nothing more is taken.
+    failed: Option<BackendError>,
 }
 
 impl GpuSurvival {
@@ -88,7 +89,7 @@ impl GpuSurvival {
             plan_buffer,
             modes,
             counts: PartCounts::new(*groups, tables.modes.len()),
-            state: Mutex::new(State { sums, failed: false }),
+            state: Mutex::new(State { sums, failed: None }),
             tables: (*tables).clone(),
             plan: (*plan).clone(),
             groups: *groups,
@@ -106,12 +107,26 @@ impl GpuSurvival {
     }
 
     fn refuse_after_failure(&self, state: &State) -> Result<(), BackendError> {
-        if !state.failed {
-            return Ok(());
-        }
-        self.gpu.check("a batch", 0)?;
+        state.failed.clone().map_or(Ok(()), Err)
+    }
+
+    /// What stands while a batch is taken, so that a driver's panic is not forgotten.
+    fn unfinished(&self) -> BackendError {
         let device = self.gpu.name().to_owned();
-        Err(BackendError::Refused { device, what: "a batch", reason: "an earlier one failed".to_owned() })
+        BackendError::Refused { device, what: "a batch", reason: "an earlier one was not finished".to_owned() }
+    }
+
+    /// Follows a batch's parts, piece by piece.
+    fn take(&self, state: &mut State, batch: &SurvivalBatch, parts_q48: &mut [u64]) -> Result<(), BackendError> {
+        let mut order: Vec<u32> = (0..batch.group.len() as u32).collect();
+        order.sort_by_key(|part| batch.group[*part as usize]);
+        let uniform = &self.modes[batch.mode].1;
+        for (parts, runs) in self.pieces(batch, &order, uniform) {
+            let order = &order[parts];
+            let piece = Piece::new(&self.tables, batch, order, &runs, uniform);
+            self.run(state, batch, order, &piece, &runs, parts_q48)?;
+        }
+        Ok(())
     }
 
     /// Parts and runs of a piece at most.
@@ -239,23 +254,20 @@ impl SurvivalBackend for GpuSurvival {
             parts_q48.fill(0);
             return Ok(());
         }
-        state.failed = true;
-        let mut order: Vec<u32> = (0..batch.group.len() as u32).collect();
-        order.sort_by_key(|part| batch.group[*part as usize]);
-        let uniform = &self.modes[batch.mode].1;
-        for (parts, runs) in self.pieces(batch, &order, uniform) {
-            let order = &order[parts];
-            let piece = Piece::new(&self.tables, batch, order, &runs, uniform);
-            self.run(&mut state, batch, order, &piece, &runs, parts_q48)?;
-        }
-        state.failed = false;
-        Ok(())
+        state.failed = Some(self.unfinished());
+        let taken = self.take(&mut state, batch, parts_q48);
+        state.failed = taken.as_ref().err().cloned();
+        taken
     }
 
     fn finish(self: Box<Self>) -> Result<SurvivalSums, BackendError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         self.refuse_after_failure(&state)?;
         Ok(std::mem::take(&mut state.sums))
+    }
+
+    fn watch(&mut self, stop: &Stop) {
+        self.gpu.watch(stop);
     }
 
     fn description(&self) -> String {

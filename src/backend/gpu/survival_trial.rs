@@ -19,7 +19,12 @@ const CLOCK_Q48: u64 = 1 << 47;
 const INCREMENT_Q48: u64 = (1 << 48) / 520;
 
 /// Measures both, or recalls what was measured for the same adapter and a plan of the same size.
-pub fn compare(adapter: &wgpu::Adapter, threads: usize, request: &SurvivalRequest) -> Result<Trial, BackendError> {
+pub fn compare(
+    adapter: &wgpu::Adapter,
+    limits: GpuLimits,
+    threads: usize,
+    request: &SurvivalRequest,
+) -> Result<Trial, BackendError> {
     let (modes, paths, columns) = (request.tables.modes.len(), request.plan.paths, request.plan.columns());
     let question = format!(
         "survival on {}: {threads} threads, {modes} modes, {paths} paths, {columns} columns, {} source weeks",
@@ -30,7 +35,7 @@ pub fn compare(adapter: &wgpu::Adapter, threads: usize, request: &SurvivalReques
         let one_thread = steps_per_s(request, &CpuSurvival::open(request)?)?;
         Ok(Trial {
             cpu_per_s: one_thread * threads as f64,
-            gpu_per_s: steps_per_s(request, &GpuSurvival::open_on(request, adapter, GpuLimits::default())?)?,
+            gpu_per_s: steps_per_s(request, &GpuSurvival::open_on(request, adapter, limits)?)?,
             unit: "steps",
         })
     })

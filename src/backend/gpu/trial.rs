@@ -59,7 +59,12 @@ impl Trial {
 }
 
 /// Measures both, or recalls what was measured for the same adapter and a model of the same size.
-pub fn compare(adapter: &wgpu::Adapter, threads: usize, request: &DamageRequest) -> Result<Trial, BackendError> {
+pub fn compare(
+    adapter: &wgpu::Adapter,
+    limits: GpuLimits,
+    threads: usize,
+    request: &DamageRequest,
+) -> Result<Trial, BackendError> {
     let (groups, inputs) = (request.tables.groups.len(), request.tables.input_rows.len());
     let (info, drivers) = (adapter.get_info(), request.drivers);
     let question = format!(
@@ -70,9 +75,7 @@ pub fn compare(adapter: &wgpu::Adapter, threads: usize, request: &DamageRequest)
         let one_thread = records_per_s(request, || Ok(Box::new(CpuDamage::open(request)?)))?;
         Ok(Trial {
             cpu_per_s: one_thread * threads as f64,
-            gpu_per_s: records_per_s(request, || {
-                Ok(Box::new(GpuDamage::open_on(request, adapter, GpuLimits::default())?))
-            })?,
+            gpu_per_s: records_per_s(request, || Ok(Box::new(GpuDamage::open_on(request, adapter, limits)?)))?,
             unit: "records",
         })
     })

@@ -51,7 +51,7 @@ fn a_device_gives_the_same_content() {
         (plan.backend, plan.device, plan.fallback) = (Choice::Gpu, Some(device.to_owned()), false);
     };
     use fleetwear::backend::DeviceShare;
-    for share in [DeviceShare::Usual, DeviceShare::Small] {
+    for share in [false, true].map(|small| DeviceShare { small, memory_bytes: None }) {
         let change = |plan: &mut SimulatePlan| {
             on_device(plan);
             (plan.device_share, plan.batch_vehicles) = (share, 16);

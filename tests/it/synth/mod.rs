@@ -19,7 +19,7 @@ use fleetwear::fleet::dataset::Dataset;
 use fleetwear::fleet::dictionary::Dictionary;
 use fleetwear::fleet::manifest::{Manifest, ManifestPart};
 use fleetwear::model::shipped::standard_schema;
-use fleetwear::run::{Control, Interrupted};
+use fleetwear::run::{Control, Interrupted, Stop};
 use fleetwear::synth::{IdKind, Layout, SynthError, SynthPlan, generate};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
@@ -184,7 +184,8 @@ fn the_engine_finds_the_true_clocks() {
 #[test]
 fn a_run_that_is_stopped_leaves_nothing() {
     let place = tempfile::tempdir().unwrap();
-    let stop = std::sync::atomic::AtomicBool::new(true);
+    let stop = Stop::default();
+    stop.raise();
     let outcome = generate(&small(), &place.path().join("out"), &Control::new(&stop, &|_| {}));
     assert!(matches!(outcome, Err(SynthError::Interrupted(Interrupted))));
     assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);

@@ -21,7 +21,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("fixed", &[]),
     ("run", &[]),
     ("model", &["fixed"]),
-    ("backend", &["fixed", "model"]),
+    ("backend", &["fixed", "model", "run"]),
     ("fleet", &["model", "run"]),
     ("score", &["backend", "fixed", "fleet", "model", "run"]),
     ("monitor", &["fixed", "fleet", "model"]),
