@@ -2,6 +2,12 @@
 #![cfg(feature = "gpu")]
 
 use std::path::Path;
+use std::time::{Duration, Instant};
+
+use fleetwear::backend::BackendError;
+use fleetwear::backend::gpu::device::{Gpu, pick};
+use fleetwear::backend::gpu::limits::GpuLimits;
+use fleetwear::run::Stop;
 
 use super::yard::{Ended, run};
 
@@ -66,4 +72,23 @@ fn simulate_goes_on_without_a_device_that_is_too_small() {
     assert!(!took.contains(device) && reason.contains("started over on the processor"), "{took}: {reason}");
     assert_eq!(same, hash);
     simulate("refused", &[&small[..], &["--no-fallback"]].concat()).is(8, &["out of memory"]);
+}
+
+/// A device that never answers is not waited for once the run is asked to stop.
+#[test]
+fn stopping_ends_the_wait_for_a_silent_device() {
+    let Some(device) = crate::gpu::required_device("faults::device::stopping_ends_the_wait") else { return };
+    let mut gpu = Gpu::open(pick(Some(device)).unwrap(), GpuLimits::default()).unwrap();
+    let stop = Stop::default();
+    gpu.watch(&stop);
+    let began = Instant::now();
+    let waited = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(50));
+            stop.raise();
+        });
+        gpu.wait_until(|| false)
+    });
+    assert!(matches!(waited, Err(BackendError::Interrupted(_))), "{waited:?}");
+    assert!(began.elapsed() < Duration::from_secs(5), "waited for {:?}", began.elapsed());
 }
