@@ -9,6 +9,7 @@ use super::files::{SourceFile, resolve};
 use super::history_file::{Footer, HistoryFile};
 use super::ids::{IdKind, IdTable};
 use super::joins::JoinTable;
+use super::known::Known;
 use super::manifest::ManifestInput;
 use super::partition;
 use super::pool::{Halt, Stop, run};
@@ -100,7 +101,8 @@ impl Dataset {
                 accepted: "a date or timestamp, since the length of a \"month\" hangs on the calendar,",
             });
         }
-        let (vehicles, tables_account, table_inputs) = tables::load(&dictionary, axis, &ids, control)?;
+        let (vehicles, tables_account, table_inputs) =
+            tables::load(&dictionary, axis, &ids, Known::default(), control)?;
         let joins = (0..dictionary.joins.len())
             .map(|join| JoinTable::load(&dictionary, join, &vehicles, axis, control))
             .collect::<Result<_, _>>()?;
@@ -119,6 +121,34 @@ impl Dataset {
             spill_folder,
             histories,
             unreadable,
+        })
+    }
+
+    /// The same dataset with what counts: the small tables are read again, and hold nothing else. The histories are as
+    /// they were; whoever scans them gives the day and the shard.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is wrong with the small tables.
+    pub fn as_known(&self, known: Known, control: &Control) -> Result<Self, FleetError> {
+        let ids = self.ids.another();
+        let (vehicles, tables_account, table_inputs) = tables::load(&self.dictionary, self.axis, &ids, known, control)?;
+        let joins = (0..self.dictionary.joins.len())
+            .map(|join| JoinTable::load(&self.dictionary, join, &vehicles, self.axis, control))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            dictionary: self.dictionary.clone(),
+            vehicles,
+            tables_account,
+            table_inputs,
+            kept_ids: ids.len(),
+            ids,
+            joins,
+            files: self.files.clone(),
+            axis: self.axis,
+            spill_folder: self.spill_folder.clone(),
+            histories: self.histories.clone(),
+            unreadable: self.unreadable.clone(),
         })
     }
 

@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::dictionary::EventsTable;
 use super::error::FleetError;
 use super::ids::{IdTable, NO_VEHICLE};
+use super::known::{Known, days_or_none, kept};
 use super::partition::PartitionUse;
 use super::scan::InputFile;
 use super::table_file::{Names, Wanted, days, numbers, read, texts};
@@ -88,11 +89,12 @@ struct Batch {
     cost: Option<Vec<Option<f64>>>,
 }
 
-/// Reads the table into `vehicles`; vehicles that only events know are added to `ids`.
+/// Reads what counts of the table into `vehicles`; vehicles that only events know are added to `ids`.
 pub(super) fn load(
     table: &EventsTable,
     axis: TimeAxis,
     ids: &IdTable,
+    known: Known,
     control: &Control,
     vehicles: &mut Vehicles,
 ) -> Result<(EventsAccount, Vec<InputFile>), FleetError> {
@@ -102,7 +104,8 @@ pub(super) fn load(
     let mut events = Vec::new();
     let (mut components, mut positions) = (Names::default(), Names::default());
     let files = read(&table.files, &wanted(table, axis, ids), control, |file: &Path, columns: &[ArrayRef]| {
-        let batch = batch(table, axis, ids, file, columns)?;
+        let columns = kept(columns, counting(table, axis, known, file, columns)?.as_ref())?;
+        let batch = batch(table, axis, ids, file, &columns)?;
         for row in 0..batch.vehicle.len() {
             account.rows_in += 1;
             let vehicle = batch.vehicle[row];
@@ -249,6 +252,20 @@ fn batch<'t>(
         odometer_km: odometer_km.map(|(name, array)| numbers(array, file, name)).transpose()?,
         cost: cost.map(|(name, array)| numbers(array, file, name)).transpose()?,
     })
+}
+
+/// The rows of a batch that count: events that had occurred and were reported.
+fn counting(
+    table: &EventsTable,
+    axis: TimeAxis,
+    known: Known,
+    file: &Path,
+    columns: &[ArrayRef],
+) -> Result<Option<arrow::array::BooleanArray>, FleetError> {
+    let [vehicle, occurred, _, rest @ ..] = columns else { return Ok(None) };
+    let occurred = days(occurred, axis, file, &table.occurred_on)?;
+    let reported = days_or_none(table.reported_on.as_ref().zip(rest.first()), axis, file)?;
+    known.rows(vehicle, &|row| occurred[row].max(reported.as_ref().and_then(|days| days[row])))
 }
 
 /// The text of a row; null and the empty text are none.

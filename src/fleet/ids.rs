@@ -197,6 +197,11 @@ impl IdTable {
         }
     }
 
+    /// An empty table for ids like these.
+    pub fn another(&self) -> Self {
+        Self::new(self.kind, &self.origin)
+    }
+
     pub fn kind(&self) -> IdKind {
         self.kind
     }

@@ -24,6 +24,7 @@ pub mod init;
 pub(crate) mod input_hash;
 pub mod joins;
 pub mod kept;
+pub mod known;
 mod lakehouse;
 mod latest;
 pub mod manifest;

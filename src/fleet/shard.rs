@@ -13,15 +13,19 @@ const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
 
 /// The shard, below `shards`, of an id's bytes.
 pub fn shard_of(id: &[u8], shards: u32) -> u32 {
+    // The high half of a product spreads 64 bits over any number of shards without a division.
+    ((u128::from(hash_of(id)) * u128::from(shards)) >> 64) as u32
+}
+
+/// The hash of an id's bytes.
+pub fn hash_of(id: &[u8]) -> u64 {
     let mut hash = FNV_OFFSET;
     for &byte in id {
         hash = (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME);
     }
     hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    hash ^= hash >> 31;
-    // The high half of a product spreads 64 bits over any number of shards without a division.
-    ((u128::from(hash) * u128::from(shards)) >> 64) as u32
+    hash ^ (hash >> 31)
 }
 
 /// Which rows of a column of ids belong to a shard. Rows without an id belong to all.

@@ -13,6 +13,7 @@ use super::dictionary::{Dictionary, VehiclesTable};
 use super::error::FleetError;
 use super::events::{self, EventsAccount};
 use super::ids::{IdTable, NO_VEHICLE};
+use super::known::{Known, days_or_none, kept};
 use super::partition::PartitionUse;
 use super::scan::InputFile;
 use super::table_file::{Names, Wanted, days, read, texts};
@@ -98,23 +99,25 @@ impl VehiclesAccount {
     }
 }
 
-/// Reads the vehicles and events tables, as far as the dictionary names them. Their vehicles are added to `ids`.
+/// Reads what counts of the vehicles and events tables, as far as the dictionary names them. Their vehicles are added to
+/// `ids`.
 pub fn load(
     dictionary: &Dictionary,
     axis: TimeAxis,
     ids: &IdTable,
+    known: Known,
     control: &Control,
 ) -> Result<(Vehicles, TablesAccount, Vec<TableInputs>), FleetError> {
     let mut vehicles = Vehicles::default();
     let mut account = TablesAccount::default();
     let mut inputs = Vec::new();
     if let Some(table) = &dictionary.vehicles {
-        let (rows, files) = load_vehicles(table, axis, ids, control, &mut vehicles)?;
+        let (rows, files) = load_vehicles(table, axis, ids, known, control, &mut vehicles)?;
         account.vehicles = Some(rows);
         inputs.push(TableInputs { table: "vehicles".to_owned(), files });
     }
     if let Some(table) = &dictionary.events {
-        let (rows, files) = events::load(table, axis, ids, control, &mut vehicles)?;
+        let (rows, files) = events::load(table, axis, ids, known, control, &mut vehicles)?;
         account.events = Some(rows);
         inputs.push(TableInputs { table: "events".to_owned(), files });
     }
@@ -145,6 +148,7 @@ fn load_vehicles(
     table: &VehiclesTable,
     axis: TimeAxis,
     ids: &IdTable,
+    known: Known,
     control: &Control,
     vehicles: &mut Vehicles,
 ) -> Result<(VehiclesAccount, Vec<InputFile>), FleetError> {
@@ -159,6 +163,7 @@ fn load_vehicles(
     let mut seen: Vec<bool> = Vec::new();
     let mut indices = Vec::new();
     let files = read(&table.files, &wanted, control, |file: &Path, columns: &[ArrayRef]| {
+        let columns = kept(columns, counting(table, axis, known, file, columns)?.as_ref())?;
         let Some((id_column, rest)) = columns.split_first() else { return Ok(()) };
         indices.clear();
         ids.reader(id_column.data_type(), file, &table.vehicle)?.index(id_column, &mut indices)?;
@@ -170,6 +175,7 @@ fn load_vehicles(
                 _ => vec![None; indices.len()],
             };
         }
+        dates[2].iter_mut().for_each(|end| *end = known.day(*end));
         let attributes: Vec<StringArray> =
             rest.zip(&table.attributes).map(|(array, name)| texts(array, file, name)).collect::<Result<_, _>>()?;
         let known = ids.len();
@@ -219,6 +225,25 @@ fn load_vehicles(
         vehicles.attributes.push(Attribute { name: name.clone(), values, code });
     }
     Ok((account, files))
+}
+
+/// The rows of a batch that count: vehicles that were in service.
+fn counting(
+    table: &VehiclesTable,
+    axis: TimeAxis,
+    known: Known,
+    file: &Path,
+    columns: &[ArrayRef],
+) -> Result<Option<arrow::array::BooleanArray>, FleetError> {
+    let Some((ids, rest)) = columns.split_first() else { return Ok(None) };
+    let mut rest = rest.iter();
+    let mut next = |name: &'_ Option<String>| match name {
+        Some(name) => days_or_none(rest.next().map(|array| (name, array)), axis, file),
+        None => Ok(None),
+    };
+    let (built, sold) = (next(&table.build_date)?, next(&table.sale_date)?);
+    let of = |days: &Option<Vec<Option<i32>>>, row: usize| days.as_ref().and_then(|days| days[row]);
+    known.rows(ids, &|row| of(&sold, row).or(of(&built, row)))
 }
 
 /// A date in a partition is a day, however fine the histories' time is.

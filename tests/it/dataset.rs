@@ -15,6 +15,7 @@ use fleetwear::fleet::check::{CheckPlan, check};
 use fleetwear::fleet::dataset::Dataset;
 use fleetwear::fleet::dictionary::Dictionary;
 use fleetwear::fleet::ids::IdTable;
+use fleetwear::fleet::known::Known;
 use fleetwear::fleet::tables::load as load_tables;
 use fleetwear::fleet::time::TimeAxis;
 use fleetwear::fleet::vehicles::EventKind;
@@ -64,7 +65,8 @@ fn buses_load() {
     assert_eq!(schema.period_length, PeriodLength::Channel(2));
     assert_eq!(schema.channels[0].codes, 12_001);
     let ids = id_table(&dictionary);
-    let (vehicles, account, _) = load_tables(&dictionary, TimeAxis::Days, &ids, &Control::silent()).unwrap();
+    let (vehicles, account, _) =
+        load_tables(&dictionary, TimeAxis::Days, &ids, Known::default(), &Control::silent()).unwrap();
     let rows = account.vehicles.unwrap();
     assert!(rows.balances());
     assert_eq!((rows.rows_in, rows.vehicles, rows.repeated, rows.no_build_date), (99, 99, 0, 99));

@@ -8,6 +8,7 @@ use arrow::array::*;
 use fleetwear::fleet::dictionary::Dictionary;
 use fleetwear::fleet::ids::{IdKind, IdTable};
 use fleetwear::fleet::joins::{JoinTable, NO_ROW};
+use fleetwear::fleet::known::Known;
 use fleetwear::fleet::quantise::CellCounts;
 use fleetwear::fleet::tables;
 use fleetwear::fleet::time::TimeAxis;
@@ -37,7 +38,7 @@ attributes = ["zone", "plant"]
 fn open(base: &Path, text: &str, axis: TimeAxis) -> JoinTable {
     let dictionary = Dictionary::parse(&base.join("dataset.toml"), text).unwrap();
     let ids = IdTable::new(IdKind::Integer, Path::new("h.parquet"));
-    let (vehicles, _, _) = tables::load(&dictionary, axis, &ids, &Control::silent()).unwrap();
+    let (vehicles, _, _) = tables::load(&dictionary, axis, &ids, Known::default(), &Control::silent()).unwrap();
     JoinTable::load(&dictionary, 0, &vehicles, axis, &Control::silent()).unwrap()
 }
 

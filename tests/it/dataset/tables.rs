@@ -9,6 +9,7 @@ use arrow::datatypes::DataType;
 use fleetwear::fleet::dictionary::Dictionary;
 use fleetwear::fleet::error::FleetError;
 use fleetwear::fleet::ids::{IdKind, IdTable};
+use fleetwear::fleet::known::Known;
 use fleetwear::fleet::tables::{self, NO_VALUE, TablesAccount};
 use fleetwear::fleet::time::TimeAxis;
 use fleetwear::fleet::vehicles::{EventKind, Finding, Vehicles};
@@ -41,7 +42,7 @@ odometer_km = "odo"
 fn load(base: &Path, axis: TimeAxis) -> Result<(Vehicles, TablesAccount, IdTable), FleetError> {
     let dictionary = Dictionary::parse(&base.join("dataset.toml"), TEXT).unwrap();
     let ids = IdTable::new(IdKind::Text, Path::new("h.parquet"));
-    let (vehicles, account, _) = tables::load(&dictionary, axis, &ids, &Control::silent())?;
+    let (vehicles, account, _) = tables::load(&dictionary, axis, &ids, Known::default(), &Control::silent())?;
     Ok((vehicles, account, ids))
 }
 
