@@ -37,9 +37,11 @@
 //! | [`monitor`] | drift and fluctuation of a channel, vehicle by vehicle; cohorts with more alarms than their share |
 //! | [`simulate`] | the fleet's futures: week profiles, paths, forecasts of parts and groups, alerts, scenarios |
 //! | [`fit`] | what life laws' parameters are, and how well they are known |
+//! | [`backtest`] | how good stated chances were: outcomes, measures, what is written of them |
 //! | [`synth`] | a fleet with planted facts and its truth |
 //! | [`engine`] | the conductor: reader → batches → backend → reducers → writer |
 //! | [`run`] | cancellation and events of a run |
+//! | [`svg`] | drawings |
 //! | [`cli`] | the only room that prints and knows clap |
 //!
 //! # Invariants
@@ -50,6 +52,7 @@
 //! - Every `f64` that reaches a result goes through `libm`, the same on every platform.
 
 pub mod backend;
+pub mod backtest;
 pub mod cli;
 pub mod engine;
 pub mod fit;
@@ -60,4 +63,5 @@ pub mod monitor;
 pub mod run;
 pub mod score;
 pub mod simulate;
+pub mod svg;
 pub mod synth;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use super::backtest::BacktestArgs;
 use super::fit::FitArgs;
 use super::simulate::SimulateArgs;
 use super::values::{AsOf, MaxBad, MemoryLimit, SpillFolder, ZoneShare};
@@ -42,6 +43,7 @@ pub enum Command {
     Score(ScoreArgs),
     Simulate(SimulateArgs),
     Fit(Box<FitArgs>),
+    Backtest(Box<BacktestArgs>),
     Verify(VerifyArgs),
     Bench(BenchArgs),
     /// List the graphics adapters, with their limits and why each would or would not be taken

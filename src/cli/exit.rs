@@ -10,6 +10,7 @@ use std::sync::Mutex;
 use super::bench::recipe::RecipeError;
 use super::worst::WorstError;
 use crate::backend::BackendError;
+use crate::backtest::BacktestError;
 use crate::engine::EngineError;
 use crate::fit::history::HistoryFitError;
 use crate::fit::lives::LivesError;
@@ -132,6 +133,8 @@ fn of_engine(error: &EngineError) -> Exit {
         EngineError::Slots(_) | EngineError::Threads { .. } => Exit::Limit,
         EngineError::Simulate(error) => of_simulate(error),
         EngineError::Fit(error) => of_history_fit(error),
+        EngineError::Backtest(error) => of_backtest(error),
+        EngineError::AtCut { source, .. } => of_engine(source),
         EngineError::Interrupted(_) => Exit::Interrupted,
         EngineError::UnknownAttribute { .. } | EngineError::ColumnTwice { .. } | EngineError::Monitor(_) => {
             Exit::Config
@@ -154,6 +157,18 @@ fn of_simulate(error: &SimulateError) -> Exit {
         SimulateError::TooManyGroups { .. } => Exit::Limit,
         SimulateError::Model(error) => of_model(error),
         SimulateError::Backend(error) => of_backend(error),
+    }
+}
+
+fn of_backtest(error: &BacktestError) -> Exit {
+    match error {
+        BacktestError::Option { .. }
+        | BacktestError::FromAfterTo { .. }
+        | BacktestError::MonthsWithoutCalendar
+        | BacktestError::TooManyCuts { .. }
+        | BacktestError::FollowUp { .. }
+        | BacktestError::SplitWithoutFit { .. } => Exit::Usage,
+        BacktestError::NoEvents | BacktestError::NoFailures | BacktestError::NoReplacements => Exit::Config,
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod account;
 pub mod args;
+mod backtest;
 mod bench;
 mod check;
 mod console;
@@ -75,6 +76,7 @@ fn run(command: Command, console: &Console) -> Result<Exit, CliError> {
         Command::Score(args) => score::run(args, console),
         Command::Simulate(args) => simulate::run(args, console),
         Command::Fit(args) => fit::run(*args, console),
+        Command::Backtest(args) => backtest::run(*args, console),
         Command::Verify(args) => verify::run(args, console),
         Command::Bench(args) => bench::run(args, console),
         Command::Devices => devices::run(console),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::backend::BackendError;
+use crate::backtest::BacktestError;
 use crate::fit::history::HistoryFitError;
 use crate::fleet::error::FleetError;
 use crate::fleet::scan::SinkError;
@@ -36,6 +37,11 @@ pub enum EngineError {
     Simulate(#[from] SimulateError),
     #[error(transparent)]
     Fit(#[from] HistoryFitError),
+    #[error(transparent)]
+    Backtest(#[from] BacktestError),
+    /// What went wrong on one cut day of a back-test.
+    #[error("as of {as_of}: {source}")]
+    AtCut { as_of: String, source: Box<EngineError> },
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
     /// `--keep` names an attribute that the vehicles table lacks.

@@ -4,6 +4,10 @@
 //! listener should hear goes through [`crate::run::Control`].
 
 pub mod accumulate;
+pub mod backtest;
+mod backtest_cut;
+pub mod backtest_plan;
+mod backtest_write;
 pub mod error;
 pub mod fit;
 mod histories;
@@ -27,6 +31,8 @@ mod verify_futures;
 mod verify_nights;
 pub mod write_scores;
 
+pub use backtest::backtest;
+pub use backtest_plan::{BacktestPlan, BacktestReport};
 pub use error::EngineError;
 pub use fit::{FitPlan, FitReport, fit, fit_histories};
 pub use inspect::{InspectPlan, Inspection, inspect_vehicle};

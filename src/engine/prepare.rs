@@ -50,10 +50,13 @@ pub struct Cut {
 impl Prepared {
     /// Opens the dataset and compiles the model for it.
     pub fn open(data: &Path, model: &str, threads: usize, control: &Control) -> Result<Self, EngineError> {
-        let model = Model::load(model)?;
-        let dataset = Dataset::open(data, threads, control)?;
+        Self::of(Dataset::open(data, threads, control)?, &Model::load(model)?)
+    }
+
+    /// The same of a dataset and a model that are at hand.
+    pub fn of(dataset: Dataset, model: &Model) -> Result<Self, EngineError> {
         let schema = dataset.dictionary.schema();
-        let model = compile(&model, &schema)?;
+        let model = compile(model, &schema)?;
         let codes: Vec<u32> = model.channels.iter().map(|&channel| schema.channels[channel].codes).collect();
         let modes: Vec<ModeParts> = model
             .modes

@@ -25,6 +25,7 @@ use crate::fleet::kept::night::Taking;
 use crate::fleet::kept::read::KeptHistories;
 use crate::fleet::scan::{ScanKind, ScanReport, ScanRequest, SinkError, kind_of};
 use crate::fleet::writer::OutputFolder;
+use crate::model::spec::Model;
 use crate::model::survival::{SurvivalTables, laws};
 use crate::run::{Control, Event};
 use crate::score::parts::PartStarts;
@@ -41,7 +42,7 @@ use crate::simulate::profile::{BatchSlots, Calendar, Kernel, OpenDamage};
 use crate::simulate::report_delay::ReportDelay;
 use crate::simulate::retirement;
 use crate::simulate::settle::{MeanUse, row_sets};
-use crate::simulate::survive::{FORECAST_DAYS, Forecasts, Side, Survivor, World};
+use crate::simulate::survive::{Forecasts, Side, Survivor, World};
 use crate::simulate::weeks::{DAYS_PER_WEEK, last_whole_week};
 use crate::simulate::whole::{BatchSize, WholeVehicles};
 
@@ -72,9 +73,22 @@ pub(super) fn run(
     let began = Instant::now();
     control.emit(Event::Stage { name: "plan", total_rows: None });
     let pool = thread_pool(plan.threads)?;
-    let mut prepared = Prepared::open(&plan.data, &plan.model, plan.threads, control)?;
+    let model = Model::load(&plan.model)?;
+    let prepared = Prepared::of(Dataset::open(&plan.data, plan.threads, control)?, &model)?;
+    run_prepared(plan, prepared, &model, folder, control, (began, pool))
+}
+
+/// The same of a dataset and a model that are at hand; the plan's own are not looked at.
+pub(super) fn run_prepared(
+    plan: &SimulatePlan,
+    mut prepared: Prepared,
+    model: &Model,
+    folder: Option<OutputFolder>,
+    control: &Control,
+    (began, pool): (Instant, rayon::ThreadPool),
+) -> Result<SimulateReport, EngineError> {
     prepared.dataset.spill_to(plan.spill_folder.as_deref().or(folder.as_ref().map(OutputFolder::staging)));
-    let setup = Setup::new(plan, &prepared)?;
+    let setup = Setup::new(plan, &prepared, model)?;
     let stage = Instant::now();
     let whole = ScanRequest { order: Order::WholeVehicles, ..request(plan, &setup, plan.as_of_day) };
     let kept = match plan.state.as_deref() {
@@ -110,27 +124,18 @@ pub(super) fn run(
 }
 
 /// What a state in this folder has of the histories, after it took up the dataset's files.
-fn taken(
+pub(super) fn taken(
     state: &Path,
     plan: &SimulatePlan,
     setup: &Setup,
     dataset: &mut Dataset,
     control: &Control,
 ) -> Result<KeptHistories, EngineError> {
-    let (channels, request) = (&setup.columns.channels[..], &request(plan, setup, None));
+    // A state holds all vehicles, whichever are simulated.
+    let request = &ScanRequest { shard: None, ..request(plan, setup, None) };
+    let channels = &setup.columns.channels[..];
     let taking = Taking { channels, request, rebuild: plan.rebuild_state };
     Ok(KeptHistories::take(state, &taking, dataset, control)?)
-}
-
-/// Takes up the first half of the dataset's files in the plan's state, as an earlier night would have.
-pub(super) fn take_half(plan: &SimulatePlan, control: &Control) -> Result<(), EngineError> {
-    let Some(state) = &plan.state else { return Ok(()) };
-    let mut prepared = Prepared::open(&plan.data, &plan.model, plan.threads, control)?;
-    prepared.dataset.spill_to(plan.spill_folder.as_deref());
-    let setup = Setup::new(plan, &prepared)?;
-    prepared.dataset.files.truncate(prepared.dataset.files.len() / 2);
-    let dataset = &mut prepared.dataset;
-    thread_pool(plan.threads)?.install(|| taken(state, plan, &setup, dataset, control)).map(drop)
 }
 
 /// What the first pass found.
@@ -244,7 +249,7 @@ fn followed(
         source_weeks: calendar.weeks,
         source_week: drawn.source_week,
         draws: draw_of_paths(plan.paths, parameter_draws.len()),
-        marks: marks(&prepared.model, plan.horizon_weeks),
+        marks: marks(&prepared.model, plan),
     };
     // Vehicles of each zone, at its busiest.
     let in_zone = |zone: usize| seen.sums[0].zone_vehicles(&cohorts, zone).into_iter().max().unwrap_or(0) as f64;
@@ -290,7 +295,7 @@ fn followed(
         failed: &failed,
         vehicles,
         plan: &path_plan,
-        forecast_columns: FORECAST_DAYS.map(column),
+        forecast_columns: plan.forecast_days.map(column),
         alerts,
         cell_of: setup.cell_of.clone(),
         unlisted_cell: setup.unlisted_cell,
@@ -366,7 +371,7 @@ fn request(plan: &SimulatePlan, setup: &Setup, as_of_day: Option<i32>) -> ScanRe
         memory_limit_bytes: plan.memory_limit_bytes / 2,
         chunk_rows: plan.chunk_rows,
         reversed: plan.reversed,
-        shard: None,
+        shard: plan.shard,
         kind: plan.scan_kind,
         hash_inputs: plan.hash_inputs,
         files: None,

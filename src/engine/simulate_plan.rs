@@ -7,14 +7,18 @@ use serde::Serialize;
 use super::accumulate::Fallback;
 use super::plan::CHUNK_ROWS;
 use super::simulate_urgent::UrgentVehicle;
+use crate::backend::survival::PART_BITS;
 use crate::backend::{Choice, DeviceShare};
 use crate::fleet::account::Account;
 use crate::fleet::manifest::{Manifest, ManifestAccount};
 use crate::fleet::scan::{ScanKind, UnreadableFile};
+use crate::fleet::vehicles::Ids;
 use crate::monitor::cohort::Cohort;
+use crate::score::parts::Parts;
 use crate::simulate::count_law::{CountLaw, mixture_below_and_up_to};
 use crate::simulate::expected::CountKind;
 use crate::simulate::fleet_forecast::{Variance, Window};
+use crate::simulate::survive::{FORECAST_DAYS, Forecasts};
 
 /// A simulation. [`SimulatePlan::new`] fills in what hardly anybody changes.
 #[derive(Clone, Debug)]
@@ -40,6 +44,8 @@ pub struct SimulatePlan {
     pub as_of_day: Option<i32>,
     pub paths: usize,
     pub horizon_weeks: usize,
+    /// Days of the chances that every part's forecast names, rising.
+    pub forecast_days: [u32; 3],
     /// Attributes whose values' failures are counted. `None`: `service_centre`, where the dataset has it.
     pub groups: Option<Vec<String>>,
     /// The attribute that names a vehicle's climate zone. `None`: `climate_zone`, where the dataset has it.
@@ -55,6 +61,10 @@ pub struct SimulatePlan {
     pub false_alarms_per_100000_days: Option<f64>,
     /// Hand out the law of every count with the report: what came is placed in it.
     pub keep_laws: bool,
+    /// Hand out every part's forecast with the report.
+    pub keep_forecasts: bool,
+    /// Simulate the vehicles of one shard of so many alone.
+    pub shard: Option<(u32, u32)>,
     /// Put the BLAKE3 hashes of the inputs into the manifest.
     pub hash_inputs: bool,
     /// Keep the histories here and go on from them, night by night.
@@ -90,6 +100,7 @@ impl SimulatePlan {
             as_of_day: None,
             paths: 64,
             horizon_weeks: 104,
+            forecast_days: FORECAST_DAYS,
             groups: None,
             zones: None,
             scenario: None,
@@ -98,6 +109,8 @@ impl SimulatePlan {
             monitors: true,
             false_alarms_per_100000_days: None,
             keep_laws: false,
+            keep_forecasts: false,
+            shard: None,
             hash_inputs: true,
             state: None,
             rebuild_state: false,
@@ -150,6 +163,8 @@ pub struct SimulateReport {
     pub urgent: Vec<UrgentVehicle>,
     /// Of every row of `fleet_forecast`, if the plan asks for them.
     pub laws: Vec<CountLaws>,
+    /// Of every part, if the plan asks for it.
+    pub forecasts: Option<KeptForecasts>,
     /// The largest counts to expect.
     pub counts: Vec<ExpectedCount>,
     pub seconds: f64,
@@ -173,6 +188,22 @@ pub struct SimulateNight {
     /// Rows of all nights since then.
     #[serde(rename = "account_since_the_state_began")]
     pub account_of_state: ManifestAccount,
+}
+
+/// Forecasts as they were made, with what it takes to read them.
+#[derive(Clone, Debug)]
+pub struct KeptForecasts {
+    pub ids: Ids,
+    pub parts: Parts,
+    pub forecasts: Forecasts,
+    pub paths: usize,
+}
+
+impl KeptForecasts {
+    /// A chance from a sum over paths.
+    pub fn chance(&self, sum_q48: u64) -> f64 {
+        sum_q48 as f64 / (self.paths as f64 * (1_u64 << PART_BITS) as f64)
+    }
 }
 
 /// The law of one count of `fleet_forecast`.

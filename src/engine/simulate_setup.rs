@@ -21,7 +21,6 @@ use crate::model::spec::Model;
 use crate::simulate::error::SimulateError;
 use crate::simulate::fleet_forecast::Group;
 use crate::simulate::scenario::recoded;
-use crate::simulate::survive::FORECAST_DAYS;
 use crate::simulate::weeks::{DAYS_PER_WEEK, RecordLength, WeekAxis};
 
 /// Names that stand for themselves where nobody names an attribute.
@@ -68,11 +67,11 @@ pub struct Setup {
 }
 
 impl Setup {
-    pub fn new(plan: &SimulatePlan, prepared: &Prepared) -> Result<Self, EngineError> {
+    /// `spec` is the model that was compiled.
+    pub fn new(plan: &SimulatePlan, prepared: &Prepared, spec: &Model) -> Result<Self, EngineError> {
         within("--paths", plan.paths, PATHS)?;
         within("--horizon-weeks", plan.horizon_weeks, MOST_WEEKS)?;
         let schema = prepared.dataset.dictionary.schema();
-        let spec = Model::load(&plan.model)?;
         let period = &prepared.dataset.dictionary.histories.period;
         let axis = week_axis(prepared.dataset.axis, period)?;
         let mut columns = Columns {
@@ -104,7 +103,7 @@ impl Setup {
         }
         let changed = match &plan.scenario {
             None => None,
-            Some(path) => Some(changed(&Scenario::load(&path.to_string_lossy())?, &spec, &schema, &mut columns)?),
+            Some(path) => Some(changed(&Scenario::load(&path.to_string_lossy())?, spec, &schema, &mut columns)?),
         };
         let (groups, cell_of, cells) = groups(plan, prepared)?;
         Ok(Self {
@@ -112,8 +111,8 @@ impl Setup {
             axis,
             columns,
             changed,
-            watch: Watch::new(plan, &spec)?,
-            covariance: spec.covariance,
+            watch: Watch::new(plan, spec)?,
+            covariance: spec.covariance.clone(),
             groups,
             unlisted_cell: cells as u32,
             cell_of,
@@ -145,7 +144,7 @@ fn within(what: &'static str, got: usize, most: usize) -> Result<(), SimulateErr
     Err(SimulateError::Option { what, got: got as u64, expected: format!("1 to {most}") })
 }
 
-fn week_axis(axis: TimeAxis, period: &Period) -> Result<WeekAxis, SimulateError> {
+pub(super) fn week_axis(axis: TimeAxis, period: &Period) -> Result<WeekAxis, SimulateError> {
     match (axis, period) {
         (TimeAxis::Integer, Period::Week) => Ok(WeekAxis { axis, ticks_are_weeks: true }),
         (TimeAxis::Days | TimeAxis::SecondsSince2000, _) | (TimeAxis::Integer, Period::Day) => {
@@ -224,14 +223,13 @@ fn groups(plan: &SimulatePlan, prepared: &Prepared) -> Result<(Vec<Group>, Vec<u
     Ok((groups, cell_of, unlisted as usize))
 }
 
-/// The marks of a plan: 30, 60, 90 days, a quarter, and the alerts' horizons, as far as the horizon reaches.
-pub fn marks(model: &CompiledModel, horizon_weeks: usize) -> Vec<Mark> {
+/// The marks of a plan: the forecasts' days, a quarter, and the alerts' horizons, as far as the horizon reaches.
+pub fn marks(model: &CompiledModel, plan: &SimulatePlan) -> Vec<Mark> {
     let alerts = model.modes.iter().filter_map(|mode| mode.alert).map(|alert| libm::ceil(alert.horizon_days) as u32);
-    let mut marks: Vec<Mark> = FORECAST_DAYS
-        .into_iter()
+    let mut marks: Vec<Mark> = (plan.forecast_days.into_iter())
         .chain([QUARTER_DAYS])
         .chain(alerts)
-        .filter_map(|days| mark(days, horizon_weeks))
+        .filter_map(|days| mark(days, plan.horizon_weeks))
         .collect();
     marks.sort_unstable();
     marks.dedup();

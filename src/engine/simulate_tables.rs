@@ -6,7 +6,7 @@ use super::error::EngineError;
 use super::monitor_report::Monitoring;
 use super::prepare::Prepared;
 use super::simulate_monitors::findings;
-use super::simulate_plan::{CountLaws, ExpectedCount, SimulateNight, SimulatePlan, SimulateReport};
+use super::simulate_plan::{CountLaws, ExpectedCount, KeptForecasts, SimulateNight, SimulatePlan, SimulateReport};
 use super::simulate_setup::Setup;
 use super::simulate_urgent::{NAMED, urgent};
 use crate::backend::survival::PathPlan;
@@ -73,7 +73,7 @@ pub fn written(
     let modes = mode_ids.len();
     let column = &prepared.dataset.dictionary.histories.vehicle;
     let day = (setup.axis.axis, results.as_of_day);
-    let rows = ForecastRows::new(model, &prepared.parts, &scan.ids, forecasts, paths.paths, day);
+    let rows = ForecastRows::new(model, &prepared.parts, &scan.ids, forecasts, paths.paths, day, plan.forecast_days);
     let counting = Counting {
         plan: paths,
         modes,
@@ -210,6 +210,12 @@ pub fn written(
         warnings,
         urgent: urgent(&warned, &rows, watched),
         laws: laws(&counts, setup, &mode_ids),
+        forecasts: plan.keep_forecasts.then(|| KeptForecasts {
+            ids: scan.ids.clone(),
+            parts: prepared.parts.clone(),
+            forecasts: forecasts.clone(),
+            paths: paths.paths,
+        }),
         counts: largest(&counts, setup, &mode_ids, results.calendar_day),
         seconds,
         manifest,

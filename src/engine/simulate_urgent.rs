@@ -5,7 +5,6 @@ use super::report::day_text;
 use crate::fleet::vehicles::Ids;
 use crate::simulate::alerts::{Alert, Reason, Watched};
 use crate::simulate::forecast::ForecastRows;
-use crate::simulate::survive::FORECAST_DAYS;
 
 /// Vehicles that a report names.
 pub const NAMED: usize = 10;
@@ -110,7 +109,7 @@ fn likeliest(rows: &ForecastRows, without: &[u32], count: usize) -> Vec<UrgentVe
         let what = What::Chance {
             failure_mode: rows.model.modes[template.mode].id.clone(),
             probability: rows.chance(sum),
-            days: f64::from(FORECAST_DAYS[0]),
+            days: f64::from(rows.forecast_days[0]),
         };
         let concern = Concern { component: part.component.clone(), position: part.position.clone(), what };
         UrgentVehicle { vehicle: id(rows, vehicle), act_by: None, concerns: vec![concern] }

@@ -3,12 +3,17 @@
 use std::time::Instant;
 
 use super::error::EngineError;
-use super::simulate::{run, take_half};
+use super::prepare::Prepared;
+use super::score::thread_pool;
+use super::simulate::{run, taken};
 use super::simulate_plan::SimulatePlan;
+use super::simulate_setup::Setup;
 use super::verify::{VerifyPlan, VerifyRun};
 use crate::backend::{BackendError, Choice};
+use crate::fleet::dataset::Dataset;
 use crate::fleet::error::FleetError;
 use crate::fleet::scan::ScanKind;
+use crate::model::spec::Model;
 use crate::run::{Control, Event};
 use crate::simulate::error::SimulateError;
 
@@ -67,4 +72,16 @@ pub fn futures(plan: &VerifyPlan, control: &Control) -> Result<Futures, EngineEr
         }
     }
     Ok((runs, skipped))
+}
+
+/// Takes up the first half of the dataset's files in the plan's state, as an earlier night would have.
+fn take_half(plan: &SimulatePlan, control: &Control) -> Result<(), EngineError> {
+    let Some(state) = &plan.state else { return Ok(()) };
+    let model = Model::load(&plan.model)?;
+    let mut prepared = Prepared::of(Dataset::open(&plan.data, plan.threads, control)?, &model)?;
+    prepared.dataset.spill_to(plan.spill_folder.as_deref());
+    let setup = Setup::new(plan, &prepared, &model)?;
+    prepared.dataset.files.truncate(prepared.dataset.files.len() / 2);
+    let dataset = &mut prepared.dataset;
+    thread_pool(plan.threads)?.install(|| taken(state, plan, &setup, dataset, control)).map(drop)
 }

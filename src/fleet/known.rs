@@ -126,7 +126,7 @@ mod tests {
         }
         assert!(one[2] && other[2], "a row without a vehicle is nobody's");
         assert_eq!((Known::on(10).day(Some(10)), Known::on(10).day(Some(11))), (Some(10), None));
-        let kept = kept(&[ids.clone()], Some(&BooleanArray::from(vec![true, false, false, true]))).unwrap();
+        let kept = kept(std::slice::from_ref(&ids), Some(&BooleanArray::from(vec![true, false, false, true]))).unwrap();
         assert_eq!(kept[0].len(), 2);
     }
 }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use arrow::array::{BooleanArray, Float64Array, RecordBatch};
 
-use super::survive::{BEYOND, FORECAST_DAYS, Forecasts, LIFE_LEVELS, PartForecast, VehicleForecast};
+use super::survive::{BEYOND, Forecasts, LIFE_LEVELS, PartForecast, VehicleForecast};
 use super::table::{self, Columns};
 use crate::backend::survival::PART_BITS;
 use crate::fleet::time::TimeAxis;
@@ -44,6 +44,8 @@ pub struct ForecastRows<'a> {
     pub axis: TimeAxis,
     /// Of the dataset's axis.
     pub as_of_day: i32,
+    /// Of [`PartForecast::failed_q48`].
+    pub forecast_days: [u32; 3],
 }
 
 impl<'a> ForecastRows<'a> {
@@ -54,6 +56,7 @@ impl<'a> ForecastRows<'a> {
         forecasts: &'a Forecasts,
         paths: usize,
         (axis, as_of_day): (TimeAxis, i32),
+        forecast_days: [u32; 3],
     ) -> Self {
         let mut order: Vec<u32> = (0..forecasts.vehicles.len() as u32).collect();
         let vehicle = |place: u32| forecasts.vehicles[place as usize].vehicle as usize;
@@ -61,7 +64,7 @@ impl<'a> ForecastRows<'a> {
             Ids::Integer(ids) => order.sort_unstable_by_key(|&place| ids[vehicle(place)]),
             Ids::Text(ids) => order.sort_unstable_by(|&a, &b| ids[vehicle(a)].cmp(&ids[vehicle(b)])),
         }
-        Self { model, parts, ids, forecasts, order, paths, axis, as_of_day }
+        Self { model, parts, ids, forecasts, order, paths, axis, as_of_day, forecast_days }
     }
 
     /// All vehicles with their parts' rows, by rising id.
@@ -129,7 +132,7 @@ impl<'a> ForecastRows<'a> {
         columns.add("as_of", false, table::days(self.axis, vec![Some(self.as_of_day); rows.len()]));
         let already = numbers(&|(_, _, part)| Some(self.chance(part.failed_already_q48)));
         columns.add("p_failed", false, already as arrow::array::ArrayRef);
-        for (at, days) in FORECAST_DAYS.iter().enumerate() {
+        for (at, days) in self.forecast_days.iter().enumerate() {
             let chance = numbers(&|(_, _, part)| part.failed_q48[at].map(|sum| self.chance(sum)));
             columns.add(&format!("p_fail_{days}d"), true, chance as arrow::array::ArrayRef);
         }

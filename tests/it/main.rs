@@ -3,6 +3,7 @@
 // .clippy.toml allows these in test functions alone, and what tests share stands outside of them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+mod backtest;
 mod batches;
 mod buses;
 mod choice;

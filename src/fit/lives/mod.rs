@@ -32,7 +32,6 @@ pub mod recurrent;
 pub mod report;
 pub mod rows;
 mod run;
-mod svg;
 pub mod table;
 mod units;
 

@@ -5,7 +5,7 @@
 use super::estimate::Fitted;
 use super::law::Law;
 use super::report::GroupReport;
-use super::svg::{Anchor, Svg};
+use crate::svg::{Anchor, Svg};
 
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 520.0;

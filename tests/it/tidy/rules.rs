@@ -20,16 +20,24 @@ const UNSAFE_FILES: &[(&str, &str)] = &[
 const IMPORTS: &[(&str, &[&str])] = &[
     ("fixed", &[]),
     ("run", &[]),
+    ("svg", &[]),
     ("model", &["fixed"]),
     ("backend", &["fixed", "model", "run"]),
     ("fleet", &["model", "run"]),
     ("score", &["backend", "fixed", "fleet", "model", "run"]),
     ("monitor", &["fixed", "fleet", "model"]),
     ("simulate", &["backend", "fixed", "fleet", "model", "monitor", "run", "score"]),
-    ("fit", &["fixed", "fleet", "model", "run", "score", "simulate"]),
+    ("fit", &["fixed", "fleet", "model", "run", "score", "simulate", "svg"]),
+    ("backtest", &["fit", "fixed", "fleet", "model", "score", "simulate", "svg"]),
     ("synth", &["fixed", "fleet", "model", "run"]),
-    ("engine", &["backend", "fit", "fixed", "fleet", "model", "monitor", "run", "score", "simulate"]),
-    ("cli", &["backend", "engine", "fit", "fixed", "fleet", "model", "monitor", "run", "score", "simulate", "synth"]),
+    ("engine", &["backend", "backtest", "fit", "fixed", "fleet", "model", "monitor", "run", "score", "simulate"]),
+    (
+        "cli",
+        &[
+            "backend", "backtest", "engine", "fit", "fixed", "fleet", "model", "monitor", "run", "score", "simulate",
+            "synth",
+        ],
+    ),
 ];
 
 /// The rooms that `room` may use, if the table knows it.
