@@ -52,7 +52,8 @@ impl<'a> Gather<'a> {
             ordinals,
             columns,
             folder,
-            most_rows: (memory_bytes / threads.max(1) / row_bytes).max(1),
+            // Rows are numbered in 32 bits, a chunk more among them.
+            most_rows: (memory_bytes / threads.max(1) / row_bytes).clamp(1, 1 << 31),
             lanes: (0..threads.max(1)).map(|_| Mutex::new(Chunk::with_columns(columns.len()))).collect(),
             runs: Mutex::default(),
             begun: AtomicUsize::new(0),

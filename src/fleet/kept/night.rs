@@ -31,6 +31,8 @@ use crate::fleet::vehicles::Ids;
 use crate::fleet::writer::{OutputFolder, WriteError};
 use crate::run::Control;
 
+/// As accounts name [`crate::fleet::account::Skip::Duplicate`].
+const REPEATED: &str = "duplicate";
 /// No ordinal yet.
 const NONE: u32 = u32::MAX;
 
@@ -73,7 +75,7 @@ impl KeptHistories {
         let stock = Stock::take(&before.consumed, &present, &base, control)?;
         let mut index = indices(&folder, &before, dataset)?;
         let mut runs = before.runs.iter().map(|run| Run::open(folder.path(), run)).collect::<Result<Vec<_>, _>>()?;
-        let read = Read::new(&before.channels, &index, dataset)?;
+        let read = Read::new(&before, &index, dataset)?;
         let request = ScanRequest {
             as_of_day: None,
             files: Some(stock.new.iter().map(|path| (path.clone(), None)).collect()),
@@ -125,7 +127,7 @@ impl KeptHistories {
         dataset.ids.truncate(dataset.kept_ids);
         let record = taking.nothing(dataset);
         let mut index = Vec::new();
-        let read = Read::new(&record.channels, &index, dataset)?;
+        let read = Read::new(&record, &index, dataset)?;
         let (runs, tonight) = read.files(taking.request, dataset, control)?;
         read.name_vehicles(dataset, &mut index);
         let Read { channels, columns, temporary, .. } = read;
@@ -137,15 +139,15 @@ impl KeptHistories {
 impl Taking<'_> {
     /// What stands before the first night.
     fn nothing(&self, dataset: &Dataset) -> KeptRecord {
-        let channels = self.names(dataset);
+        let [channels, columns] =
+            [self.channels, &from_columns(&dataset.dictionary, self.channels)].map(|channels| names(channels, dataset));
         let is_text = dataset.ids.kind() == IdKind::Text;
-        KeptRecord::nothing(dataset.dictionary.blake3.clone(), dataset.axis, channels, is_text)
+        KeptRecord::nothing(dataset.dictionary.blake3.clone(), dataset.axis, channels, columns, is_text)
     }
+}
 
-    fn names(&self, dataset: &Dataset) -> Vec<String> {
-        let name = |&channel: &usize| dataset.dictionary.channels[channel].channel.name.clone();
-        self.channels.iter().map(name).collect()
-    }
+fn names(channels: &[usize], dataset: &Dataset) -> Vec<String> {
+    channels.iter().map(|&channel| dataset.dictionary.channels[channel].channel.name.clone()).collect()
 }
 
 /// How tonight's files are read.
@@ -158,13 +160,14 @@ struct Read {
 }
 
 impl Read {
-    fn new(channels: &[String], index: &[u32], dataset: &Dataset) -> Result<Self, FleetError> {
-        let dictionary = &dataset.dictionary;
-        let channels: Vec<usize> = channels.iter().filter_map(|name| dictionary.channel_index(name)).collect();
+    fn new(record: &KeptRecord, index: &[u32], dataset: &Dataset) -> Result<Self, FleetError> {
+        let of_names = |names: &[String]| -> Vec<usize> {
+            names.iter().filter_map(|name| dataset.dictionary.channel_index(name)).collect()
+        };
         let folder = &dataset.spill_folder;
         Ok(Self {
-            columns: from_columns(dictionary, &channels),
-            channels,
+            columns: of_names(&record.columns),
+            channels: of_names(&record.channels),
             ordinals: ordinals(index, dataset.kept_ids),
             temporary: tempfile::tempdir_in(folder)
                 .map_err(|source| FleetError::Spill { folder: folder.clone(), source })?,
@@ -204,8 +207,9 @@ fn together<'a>(read: &Read, request: &ScanRequest, control: &'a Control<'a>) ->
     Together { columns, threads: request.threads, memory_bytes, control }
 }
 
-/// The same dictionary and kind of time as ever, and no channel beyond those that the state has.
-fn refuse_other(record: KeptRecord, dataset: &Dataset, taking: &Taking) -> Result<KeptRecord, StateError> {
+/// The same dictionary and kind of time as ever, and no channel beyond those that the state has. They may stand in another
+/// order, by which repeated records are settled from now on, unless some were already: then by the first of theirs.
+fn refuse_other(mut record: KeptRecord, dataset: &Dataset, taking: &Taking) -> Result<KeptRecord, StateError> {
     let differ = |what, stored: String, now: String| Err(StateError::OtherInput { what, stored, now });
     if record.dictionary_blake3 != dataset.dictionary.blake3 {
         return differ("dataset.toml", record.dictionary_blake3, dataset.dictionary.blake3.clone());
@@ -213,10 +217,19 @@ fn refuse_other(record: KeptRecord, dataset: &Dataset, taking: &Taking) -> Resul
     if record.axis != dataset.axis {
         return differ("kind of time", format!("{:?}", record.axis), format!("{:?}", dataset.axis));
     }
-    let asked = taking.names(dataset);
-    if !record.channels.starts_with(&asked) {
+    let asked = names(taking.channels, dataset);
+    if record.channels.starts_with(&asked) {
+        return Ok(record);
+    }
+    if !asked.iter().all(|name| record.channels.contains(name)) {
         return differ("set of channels", record.channels.join(", "), asked.join(", "));
     }
+    if record.account.skipped.get(REPEATED).is_some_and(|&rows| rows > 0) {
+        let what = "order of channels, by which repeated records were settled";
+        return differ(what, record.channels.join(", "), asked.join(", "));
+    }
+    let others = record.channels.iter().filter(|name| !asked.contains(name)).cloned();
+    record.channels = asked.iter().cloned().chain(others).collect();
     Ok(record)
 }
 

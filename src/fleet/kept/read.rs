@@ -4,7 +4,8 @@
 //! vehicle and time, all channels of the state are made for them and the lexicographically smallest codes count: the
 //! choice is that of a scan that reads those channels, and the same whichever channels are asked for now.
 
-use super::merge::{self, Scratch};
+use super::block::Span;
+use super::merge::{self, Reader, Room, Scratch};
 use super::record::KeptRecord;
 use super::refill::{Refill, from_columns};
 use super::run::Run;
@@ -50,13 +51,14 @@ pub(super) enum Held {
 struct Worker {
     lane: usize,
     scratch: Scratch,
-    block: Chunk,
+    span: Chunk,
     out: Chunk,
 }
 
 /// A request, settled.
 struct Reading<'a> {
     kept: &'a KeptHistories,
+    reader: Reader<'a>,
     request: &'a ScanRequest,
     /// Places among the kept columns, and what is made of them.
     columns: Vec<usize>,
@@ -101,6 +103,7 @@ impl KeptHistories {
         let at_hand: Vec<usize> = columns.iter().map(|&place| self.columns[place]).collect();
         let reading = Reading {
             kept: self,
+            reader: Reader::new(&self.runs, Room::new(self.columns.len(), request.threads, request.memory_limit_bytes)),
             request,
             refill: Refill::new(dataset, &request.channels, &at_hand)?,
             columns,
@@ -111,15 +114,14 @@ impl KeptHistories {
             ids: &self.tonight.ids,
         };
         control.emit(Event::Stage { name: "read", total_rows: Some(self.runs.iter().map(Run::rows).sum()) });
-        let (mut blocks, at_once) = merge::blocks(&self.runs, self.columns.len(), request.memory_limit_bytes);
+        let mut spans = merge::spans(&self.runs, &reading.reader.room);
         if request.reversed {
-            blocks.reverse();
+            spans.reverse();
         }
-        let workers = (0..request.threads.clamp(1, at_once)).map(|lane| Worker { lane, ..Worker::default() }).collect();
-        let read = run(workers, blocks.len(), &Halt::default(), |worker: &mut Worker, at| {
+        let workers = (0..request.threads.max(1)).map(|lane| Worker { lane, ..Worker::default() }).collect();
+        let read = run(workers, spans.len(), &Halt::default(), |worker: &mut Worker, at| {
             control.check()?;
-            reading.hand_out(blocks[at], worker, sink)?;
-            control.emit(Event::Rows(worker.block.len() as u64));
+            reading.hand_out(spans[at], worker, sink, control)?;
             Ok(())
         });
         read.map_err(Stop::into_error)?;
@@ -128,21 +130,43 @@ impl KeptHistories {
 }
 
 impl Reading<'_> {
-    fn hand_out(&self, block: u32, worker: &mut Worker, sink: &dyn ChunkSink) -> Result<(), FleetError> {
-        let Worker { lane, scratch, block: rows, out } = worker;
-        let kept = self.kept;
-        let read = |columns: &[usize], scratch: &mut Scratch, rows: &mut Chunk| -> Result<(), FleetError> {
-            merge::rows(&kept.runs, block, columns, scratch, rows)?;
-            rows.vehicle.iter_mut().for_each(|ordinal| *ordinal = kept.index[*ordinal as usize]);
+    fn hand_out(
+        &self,
+        span: Span,
+        worker: &mut Worker,
+        sink: &dyn ChunkSink,
+        control: &Control,
+    ) -> Result<(), FleetError> {
+        let Worker { lane, scratch, span: whole, out } = worker;
+        let mut take = |span: Span, scratch: &mut Scratch, rows: &mut Chunk| -> Result<(), FleetError> {
+            let mut is_filled = false;
+            self.name(rows);
+            if !rows.rises() {
+                self.reader.again(span, &self.all_columns, scratch, rows)?;
+                self.name(rows);
+                self.settle(rows)?;
+                is_filled = true;
+            }
+            self.hand_on(rows, is_filled, out, *lane, sink)?;
+            control.emit(Event::Rows(rows.len() as u64));
             Ok(())
         };
-        read(&self.columns, scratch, rows)?;
-        let mut is_filled = false;
-        if !rows.rises() {
-            read(&self.all_columns, scratch, rows)?;
-            self.settle(rows)?;
-            is_filled = true;
-        }
+        self.reader.parts(span, &self.columns, scratch, whole, &mut take)
+    }
+
+    /// Tonight's indices for ordinals.
+    fn name(&self, rows: &mut Chunk) {
+        rows.vehicle.iter_mut().for_each(|ordinal| *ordinal = self.kept.index[*ordinal as usize]);
+    }
+
+    fn hand_on(
+        &self,
+        rows: &Chunk,
+        is_filled: bool,
+        out: &mut Chunk,
+        lane: usize,
+        sink: &dyn ChunkSink,
+    ) -> Result<(), FleetError> {
         let mut from = 0;
         out.clear();
         out.codes.resize_with(rows.codes.len(), Vec::new);
@@ -151,14 +175,14 @@ impl Reading<'_> {
             let counting = rows.tick[from..to].partition_point(|&tick| tick <= self.last_tick);
             if self.is_wanted(rows.vehicle[from]) {
                 if !out.is_empty() && out.len() + counting > self.request.chunk_rows {
-                    self.push(out, is_filled, *lane, sink)?;
+                    self.push(out, is_filled, lane, sink)?;
                     out.codes.resize_with(rows.codes.len(), Vec::new);
                 }
                 out.append_range(rows, from, from + counting);
             }
             from = to;
         }
-        self.push(out, is_filled, *lane, sink)
+        self.push(out, is_filled, lane, sink)
     }
 
     /// Hands rows out and forgets them.

@@ -9,7 +9,7 @@ use crate::fleet::state::folder::Generation;
 use crate::fleet::time::TimeAxis;
 
 /// Of the layout of packed histories.
-const KEPT_VERSION: u32 = 1;
+const KEPT_VERSION: u32 = 2;
 
 /// One generation of the packed histories.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,9 +19,11 @@ pub struct KeptRecord {
     pub generation: u64,
     pub dictionary_blake3: String,
     pub axis: TimeAxis,
-    /// Names of the channels that were read, in the order by which repeated records are settled. Those that come from
-    /// columns of the files are kept, the others are made from them and from the side tables whenever they are read.
+    /// Names of the channels that were read, in the order by which repeated records are settled: the last night's.
     pub channels: Vec<String>,
+    /// Those of them, and of what they are derived from, that come from columns of the files: these are kept, in this
+    /// order. The others are made from them and from the side tables whenever they are read.
+    pub columns: Vec<String>,
     /// Whether vehicle ids are text; integers otherwise.
     pub text_ids: bool,
     /// Vehicles with an ordinal.
@@ -36,13 +38,20 @@ pub struct KeptRecord {
 
 impl KeptRecord {
     /// The first generation's predecessor: nothing was read yet.
-    pub fn nothing(dictionary_blake3: String, axis: TimeAxis, channels: Vec<String>, text_ids: bool) -> Self {
+    pub fn nothing(
+        dictionary_blake3: String,
+        axis: TimeAxis,
+        channels: Vec<String>,
+        columns: Vec<String>,
+        text_ids: bool,
+    ) -> Self {
         Self {
             version: KEPT_VERSION,
             generation: 0,
             dictionary_blake3,
             axis,
             channels,
+            columns,
             text_ids,
             vehicles: 0,
             consumed: Vec::new(),

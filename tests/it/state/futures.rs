@@ -11,7 +11,7 @@ use fleetwear::run::Control;
 use super::world::{FIRST_DAY, Order, PARTS, Record, VEHICLES, World, copy_folder, days, draw, record};
 
 /// Days before the first night.
-const PAST: i32 = 210;
+pub const PAST: i32 = 210;
 
 const MONITORS: &str = r#"
 [[monitor]]
@@ -32,8 +32,12 @@ false_alarms_per_100000_days = 500
 "#;
 
 /// A world with monitors and alerts, and its past in three files, after its first night.
-fn settled(text_ids: bool, timestamps: bool) -> World {
-    let mut world = World::new(text_ids, timestamps);
+pub fn settled(text_ids: bool, timestamps: bool) -> World {
+    begun(World::new(text_ids, timestamps))
+}
+
+/// The same of a world as it stands.
+pub fn begun(mut world: World) -> World {
     let model = fs::read_to_string(world.path("model.toml")).unwrap();
     let alert = "id = \"pads\"\nalert = { horizon_days = 30, probability = 0.2 }";
     fs::write(world.path("model.toml"), model.replace("id = \"pads\"", alert) + MONITORS).unwrap();
@@ -58,7 +62,7 @@ fn settled(text_ids: bool, timestamps: bool) -> World {
 }
 
 /// The plan of a whole run, with a new folder to write.
-fn plan(world: &World, as_of_day: Option<i32>) -> SimulatePlan {
+pub fn plan(world: &World, as_of_day: Option<i32>) -> SimulatePlan {
     world.runs.set(world.runs.get() + 1);
     let out = world.path(&format!("futures-{}", world.runs.get()));
     let mut plan = SimulatePlan::new(world.folder.path().into(), world.path("model.toml").to_string_lossy(), out);
@@ -69,7 +73,7 @@ fn plan(world: &World, as_of_day: Option<i32>) -> SimulatePlan {
     plan
 }
 
-fn run(plan: &SimulatePlan) -> SimulateReport {
+pub fn run(plan: &SimulatePlan) -> SimulateReport {
     simulate(plan, &Control::silent()).unwrap()
 }
 
@@ -98,7 +102,7 @@ fn compare_plans(world: &World, plan: &SimulatePlan, what: &str) -> SimulateRepo
     night
 }
 
-fn compare(world: &World, as_of_day: Option<i32>, what: &str) -> SimulateReport {
+pub fn compare(world: &World, as_of_day: Option<i32>, what: &str) -> SimulateReport {
     compare_plans(world, &plan(world, as_of_day), what)
 }
 
@@ -304,17 +308,39 @@ fn other_inputs_are_refused() {
         }
         fs::write(&path, text).unwrap();
     }
-    // A model that reads a channel more.
+    // A model that reads a channel less, so that those left stand in another order; and all again.
     let path = world.path("model.toml");
     let text = fs::read_to_string(&path).unwrap();
     let without =
         "terms = [{ channel = \"humidity_pct\", curve = \"power\", exponent = 0.5, reference = 50.0, floor = 1.0 }]";
     let fewer = text.replace(without, "").replace("humidity_pct = \"> 60\", ", "");
     assert!(!fewer.contains("humidity_pct"));
-    fs::write(&path, fewer).unwrap();
+    fs::write(&path, &fewer).unwrap();
+    compare(&world, None, "a channel less");
+    world.add_day(PAST);
+    compare(&world, None, "a channel less, and a new file");
+    fs::write(&path, &text).unwrap();
+    compare(&world, None, "all channels again");
+    world.add_day(PAST + 1);
+    compare(&world, None, "all channels again, and a new file");
+    // Once rows of one file were settled by an order, no other will do.
+    let same = |temp: u16| Record { vehicle: 5, day: FIRST_DAY + PAST + 2, hour: 0, temp, distance: Some(9) };
+    world.write_history("twice", &[same(80), same(70)]);
+    let twice = compare(&world, None, "a row twice");
+    assert_eq!(twice.account.skipped[&Skip::Duplicate], 1);
+    fs::write(&path, &fewer).unwrap();
+    let error = refusal(&world);
+    let order = "order of channels, by which repeated records were settled";
+    assert!(matches!(&error, StateError::OtherInput { what, .. } if *what == order), "{error}");
+    assert!(error.to_string().contains("--rebuild-state"));
+    // A model that reads a channel more than the state has.
+    let anew = SimulatePlan { rebuild_state: true, ..with_state(&world, &plan(&world, None)) };
+    run(&anew);
+    fs::write(&path, &text).unwrap();
     let error = refusal(&world);
     assert!(matches!(&error, StateError::OtherInput { what: "set of channels", .. }), "{error}");
-    fs::write(&path, text).unwrap();
+    assert!(error.to_string().contains("--rebuild-state"));
+    run(&SimulatePlan { rebuild_state: true, ..with_state(&world, &plan(&world, None)) });
 
     let file = world.history("a");
     let bytes = fs::read(&file).unwrap();

@@ -4,6 +4,7 @@ mod damage;
 mod files;
 mod fleet;
 mod futures;
+mod futures_inputs;
 mod nights;
 mod refusals;
 mod world;

@@ -44,6 +44,7 @@ range = [0.0, 100.0]
 files = "vehicles.parquet"
 vehicle = "vin"
 sale_date = "sold_on"
+end_date = "ended_on"
 attributes = ["model", "zone"]
 
 [events]
@@ -138,6 +139,8 @@ pub struct World {
     pub timestamps: bool,
     /// Model and zone of the listed vehicles.
     pub listed: BTreeMap<usize, (&'static str, &'static str)>,
+    /// Last days of listed vehicles.
+    pub ends: BTreeMap<usize, i32>,
     pub orders: Vec<Order>,
     /// Humidity by (zone, day).
     pub weather: BTreeMap<(&'static str, i32), u16>,
@@ -167,7 +170,16 @@ impl World {
                 }
             }
         }
-        let world = Self { folder, text_ids, timestamps, listed, orders: Vec::new(), weather, runs: 0.into() };
+        let world = Self {
+            folder,
+            text_ids,
+            timestamps,
+            listed,
+            ends: BTreeMap::new(),
+            orders: Vec::new(),
+            weather,
+            runs: 0.into(),
+        };
         world.write_tables();
         world
     }
@@ -188,11 +200,14 @@ impl World {
         };
         let sold: Vec<Option<i32>> =
             vehicles.iter().map(|vehicle| (vehicle % 3 > 0).then_some(FIRST_DAY - 20 + *vehicle as i32)).collect();
+        let ended = vehicles.iter().map(|vehicle| self.ends.get(vehicle).copied());
+        let ended: ArrayRef = Arc::new(Date32Array::from_iter(ended));
         write(
             &self.path("vehicles.parquet"),
             &[
                 ("vin", self.ids(&vehicles)),
                 ("sold_on", Arc::new(Date32Array::from(sold))),
+                ("ended_on", ended),
                 ("model", of(|listed| listed.0)),
                 ("zone", of(|listed| listed.1)),
             ],
