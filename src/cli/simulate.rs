@@ -103,7 +103,10 @@ pub fn run(args: SimulateArgs, console: &Console) -> Result<Exit, CliError> {
     }
     let unreadable: Vec<account::Unreadable> =
         report.unreadable.iter().map(|file| (file.path.as_path(), file.rows, file.problem.as_str())).collect();
-    Ok(account::verdict(&(&report.account).into(), &report.manifest.table_rows, &unreadable, max_bad, console))
+    // With a state, of all nights: tonight's few rows would hide, or exaggerate, what the forecasts rest on.
+    let account =
+        report.night.as_ref().map_or_else(|| (&report.account).into(), |night| night.account_of_state.clone());
+    Ok(account::verdict(&account, &report.manifest.table_rows, &unreadable, max_bad, console))
 }
 
 fn plan(args: SimulateArgs) -> Result<SimulatePlan, CliError> {
