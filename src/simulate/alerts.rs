@@ -10,7 +10,7 @@
 //!
 //! | column | type | meaning |
 //! |---|---|---|
-//! | urgency | Int64 | 1 for the most urgent: by act_by, then by vehicle id |
+//! | urgency | Int64 | 1 for the most urgent: by act_by; of one day by chance, what has failed first and alarms, which have none, last; then by vehicle id |
 //! | the histories' vehicle column | Int64 or Utf8 | vehicle id |
 //! | reason | Utf8 | `failed_not_replaced`, `probability`, or the detector that spoke first: `threshold`, `drift`, `variance` |
 //! | failure_mode, monitor | Utf8, one of them null, for failures both | whose level was reached |
@@ -69,7 +69,7 @@ pub enum Reason {
 pub fn alerts(forecasts: &ForecastRows, axis: WeekAxis, horizon_weeks: usize, watched: Watched) -> Vec<Alert> {
     let today = axis.calendar_day(forecasts.as_of_day);
     let act_by_day = |days: u32| axis.axis_day(today.saturating_add_unsigned(days));
-    // By place among the vehicles; the sort below keeps chances before alarms.
+    // By place among the vehicles.
     let mut alerts: Vec<(usize, Alert)> = Vec::new();
     for (place, (vehicle, parts)) in forecasts.vehicles().enumerate() {
         for (row, part) in parts.iter().enumerate() {
@@ -111,7 +111,15 @@ pub fn alerts(forecasts: &ForecastRows, axis: WeekAxis, horizon_weeks: usize, wa
         let act_by_day = near.map(|days| act_by_day((libm::ceil(days) - 1.0).max(0.0) as u32));
         alerts.push((place, Alert { vehicle, act_by_day, reason }));
     }
-    alerts.sort_by_key(|(place, alert)| (alert.act_by_day.is_none(), alert.act_by_day, *place));
+    let chance = |alert: &Alert| match alert.reason {
+        Reason::Failed { .. } => f64::INFINITY,
+        Reason::Probability { probability, .. } => probability,
+        Reason::Alarm { .. } => f64::NEG_INFINITY,
+    };
+    let day = |alert: &Alert| (alert.act_by_day.is_none(), alert.act_by_day);
+    alerts.sort_by(|(a_place, a), (b_place, b)| {
+        day(a).cmp(&day(b)).then_with(|| chance(b).total_cmp(&chance(a))).then_with(|| a_place.cmp(b_place))
+    });
     alerts.into_iter().map(|(_, alert)| alert).collect()
 }
 
