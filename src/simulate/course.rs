@@ -80,10 +80,17 @@ impl CourseLaw {
     }
 
     /// The chance that a new part has failed when it has taken so much.
-    fn new_part_fails(&self, damage: f64) -> f64 {
+    pub fn new_part_fails(&self, damage: f64) -> f64 {
         let place = libm::sqrt(damage).min(MOST_ROOT) * ROOT_KNOTS;
         let knot = place as usize;
         self.fails[knot] + (place - knot as f64) * (self.fails[knot + 1] - self.fails[knot])
+    }
+
+    /// The hazard of what was used up lately; lives, one a mechanism.
+    pub fn hazard_of(&self, clocks: &[f64], lately: &[f64]) -> f64 {
+        let before = self.damage(clocks.iter().zip(lately).map(|(clock, lately)| (clock - lately).max(0.0)));
+        let today = self.damage(clocks.iter().copied());
+        hazard_increase(before, (today - before).max(0.0), self.shape)
     }
 
     /// For every past week, the latest first: the chance to have failed in it unreported, against that of working
@@ -165,6 +172,8 @@ pub struct Course {
     pub pairs: Vec<f64>,
     /// `[week]`: reports of what has failed already.
     pub standing: Vec<f64>,
+    /// `[week]`: parts put in for what has failed already; of modes that share a part the first counts them.
+    pub returned: Vec<f64>,
     /// All of the above end with it.
     pub service: Service,
 }
@@ -234,7 +243,7 @@ impl Courses {
         let at_all: f64 = courses.iter().map(|course| course.first.iter().sum::<f64>() + course.failed_already).sum();
         let known = modes.iter().all(|mode| !mode.use_ahead.is_empty());
         if known && (at_all >= WORTH_RENEWING || !modes.iter().all(|mode| mode.law.wears)) {
-            self.renew(modes, &mut courses, 0.0);
+            self.renew(modes, &mut courses);
         }
         self.retire(&mut courses, service);
         courses
@@ -248,10 +257,16 @@ impl Courses {
             renewed: Vec::new(),
             pairs: Vec::new(),
             standing: Vec::new(),
+            returned: Vec::new(),
             service: Service::Stays,
         };
         let mut courses: Vec<Course> = modes.iter().map(|_| nothing()).collect();
-        self.renew(modes, &mut courses, 1.0);
+        if let Some(first) = courses.first_mut() {
+            // In the middle of the first block.
+            let block = BLOCK_WEEKS.min(self.weeks);
+            first.returned = vec![1.0 / block as f64; block];
+        }
+        self.renew(modes, &mut courses);
         self.retire(&mut courses, service);
         courses
     }
@@ -267,7 +282,8 @@ impl Courses {
         }
         for course in courses {
             course.service = service;
-            for counts in [&mut course.first, &mut course.renewed, &mut course.pairs, &mut course.standing] {
+            let Course { first, renewed, pairs, standing, returned, .. } = course;
+            for counts in [first, renewed, pairs, standing, returned] {
                 counts.iter_mut().enumerate().for_each(|(week, count)| *count *= in_service(week));
             }
         }
@@ -291,7 +307,9 @@ impl Courses {
             _ => (0..self.weeks).map(reported_in).collect(),
         };
         let failed_already = unreported.iter().sum::<f64>() * works;
-        Course { failed_already, first, renewed: Vec::new(), pairs: Vec::new(), standing, service: Service::Stays }
+        let returned = standing.clone();
+        let (renewed, pairs, service) = (Vec::new(), Vec::new(), Service::Stays);
+        Course { failed_already, first, renewed, pairs, standing, returned, service }
     }
 
     /// What fails by one mode cannot fail by another.
@@ -325,9 +343,9 @@ impl Courses {
         }
     }
 
-    /// Adds the successors' failures; so many parts are put in in the first block for failures that are known.
+    /// Adds the successors' failures.
     #[allow(clippy::needless_range_loop, reason = "blocks and modes each index several tables at once")]
-    fn renew(&self, modes: &[Start], courses: &mut [Course], put_in_now: f64) {
+    fn renew(&self, modes: &[Start], courses: &mut [Course]) {
         let (blocks, count) = (self.blocks, modes.len());
         let in_block =
             |weeks: &[f64], block: usize| -> f64 { weeks.iter().skip(block * BLOCK_WEEKS).take(BLOCK_WEEKS).sum() };
@@ -343,13 +361,12 @@ impl Courses {
         let mut failures = vec![vec![0.0; blocks]; count];
         let mut pairs = vec![vec![0.0; blocks]; count];
         let mut put_in = vec![0.0; blocks];
-        put_in.iter_mut().take(1).for_each(|first| *first = put_in_now);
         let mut carried = vec![vec![0.0; blocks]; count];
         let mut failed_before = vec![vec![0.0; count]; blocks];
         for block in 0..blocks {
             for (course, carried) in courses.iter().zip(&mut carried) {
                 let standing = in_block(&course.standing, block);
-                put_in[block] += standing;
+                put_in[block] += in_block(&course.returned, block);
                 if self.count == CountKind::Reports {
                     carried[block] += standing;
                 }

@@ -3,12 +3,11 @@
 //! A failure known today (reported, or where the report has no day, occurred, on or before it; not found to be none)
 //! ends its part until a replacement of that part on the failure's day or later is on record. Like a replacement
 //! ([`crate::score::parts`]) it ends the part at its position and every part of the component that has no position;
-//! one that names none of several positions ends none. What does not stand:
-//!
-//! - A failure known for more than [`STANDS_DAYS`]: the vehicle has long been repaired, and nobody wrote down with what.
-//!   The part goes on as if nothing had been reported and is flagged.
-//! - Failures of a component of which no replacement is on record at all: such events say when parts failed and never
-//!   when they were replaced. The part goes on, and a warning names the component.
+//! one that names none of several positions ends none. A failure known for more than [`STANDS_DAYS`] does not stand: the
+//! vehicle has long been repaired, and nobody wrote down with what. The part goes on as if nothing had been reported and
+//! is flagged. Components of which failures but no replacement are on record at all are named in a warning and in the
+//! manifest: such events may say when parts failed and never when they were replaced, and all their failures of a year
+//! stand. A finding counts with the failure's report, for events do not say on which day it was made.
 //!
 //! Units: days of the dataset's axis ([`crate::fleet::time`]).
 
@@ -55,7 +54,6 @@ impl FailedParts {
             }
             if !replaced[component] {
                 never_replaced[component] += 1;
-                continue;
             }
             let stands = axis.calendar_day(as_of_day).abs_diff(axis.calendar_day(known_day)) <= STANDS_DAYS;
             for &(part, position) in candidates {
@@ -159,7 +157,8 @@ mod tests {
         ]);
         assert!(failed.has(0, 0) && !failed.is_doubtful(0, 0));
         assert!(!failed.has(1, 0) && failed.is_doubtful(1, 0));
-        assert!(!failed.has(3, 3) && !failed.is_doubtful(4, 3));
+        // Of a component that nobody ever replaced, too.
+        assert!(failed.has(3, 3) && failed.is_doubtful(4, 3) && !failed.has(4, 3));
         assert_eq!(failed.never_replaced, [("horn".to_owned(), 2)], "of the model's components alone");
     }
 }

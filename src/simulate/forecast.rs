@@ -5,7 +5,7 @@
 //! | the histories' vehicle column | Int64 or Utf8 | vehicle id |
 //! | failure_mode, component, position | Utf8 (position: null) | which part fails how |
 //! | as_of | Date32 (Int32 for integer periods) | the future begins after this day |
-//! | p_failed | Float64 | chance to have failed already: unreported (0 where delays of reports are not known), or 1 for a part whose failure is reported and that was not replaced yet ([`super::failed_parts`]; of a part with several modes in the row of each, for events do not say which it was); such a part has no chance left to fail, and no life |
+//! | p_failed | Float64 | chance to have failed already in this mode: unreported (0 where delays of reports are not known), or, for a part whose failure is reported and that was not replaced yet ([`super::failed_parts`], flag failed_not_replaced), 1 divided over its modes in proportion to the hazards that the last 13 weeks brought them, for events do not say which mode it was. Such a part is out: no mode of it has a chance left to fail, or a life |
 //! | p_fail_30d, p_fail_60d, p_fail_90d | Float64, null beyond the horizon | chance to fail from today to then, given no report so far; a mean over paths |
 //! | rul_p10_days, rul_p50_days, rul_p90_days | Float64, null beyond the horizon | days until the chance to have failed, already or since, reaches 10, 50, 90 % |
 //! | rul_p10_km, rul_p50_km, rul_p90_km | Float64, null | the same in kilometres, at the vehicle's mean of the last year |

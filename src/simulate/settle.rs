@@ -12,6 +12,9 @@ use crate::model::compiled::CompiledModel;
 use crate::model::life::lives;
 use crate::score::parts::Parts;
 
+/// Weeks up to today whose wear tells which mode has failed: as old as a reported failure is, more or less.
+const WEEKS_BEFORE_FAILURE: usize = 13;
+
 /// Rows of [`Parts::rows`] that stand for one part: modes that compete, or a mode by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowSet {
@@ -31,6 +34,28 @@ pub fn row_sets(parts: &Parts, model: &CompiledModel) -> Vec<RowSet> {
         }
     }
     sets
+}
+
+/// Modes that share a part in some set, once each.
+pub fn mode_sets(parts: &Parts, sets: &[RowSet]) -> Vec<Vec<usize>> {
+    let mut of_modes: Vec<Vec<usize>> = Vec::new();
+    for set in sets {
+        let modes = set.rows.iter().map(|&row| parts.rows[row].mode);
+        let mut joined: Vec<usize> = modes.collect();
+        // Positions of one mode may have rivals that others lack.
+        of_modes.retain(|known| {
+            let apart = !known.iter().any(|mode| joined.contains(mode));
+            if !apart {
+                joined.extend(known);
+            }
+            apart
+        });
+        joined.sort_unstable();
+        joined.dedup();
+        of_modes.push(joined);
+    }
+    of_modes.sort_unstable();
+    of_modes
 }
 
 /// What a vehicle uses up in each future block, a mean over paths: which source weeks it lives through, how often.
@@ -146,6 +171,37 @@ impl Settled<'_> {
         unreported
     }
 
+    /// Of every row of a vehicle whose part has failed: the chance that it was this mode's failure. Events do not say, so
+    /// modes divide it in the proportion of the hazards that the last weeks brought them; evenly where those brought none.
+    fn failed_by(&self, pushed: &Pushed, place: usize) -> Vec<f64> {
+        let templates = &self.world.parts.rows;
+        let mut hazards = vec![0.0; templates.len()];
+        let has_failed = |row: &usize| pushed.failed[place * templates.len() + row];
+        let failed: Vec<usize> = (0..templates.len()).filter(has_failed).collect();
+        for &row in &failed {
+            let mode = templates[row].mode;
+            let mechanisms = self.model.modes[mode].mechanisms.clone();
+            let lately: Vec<f64> = (mechanisms.clone())
+                .map(|mechanism| {
+                    let weeks = self.increments(place, mechanism).iter().rev().take(WEEKS_BEFORE_FAILURE);
+                    weeks.copied().map(lives).sum()
+                })
+                .collect();
+            let parts = &pushed.modes[mode];
+            let own = parts.rows.iter().position(|&one| one == row).unwrap_or(0);
+            let clocks: Vec<f64> = parts.clocks(place, own, mechanisms.len()).iter().copied().map(lives).collect();
+            hazards[row] = self.world.laws[mode].hazard_of(&clocks, &lately);
+        }
+        let mut chances = vec![0.0; templates.len()];
+        for &row in &failed {
+            let rivals = || failed.iter().filter(|&&other| templates[other].part == templates[row].part);
+            let sum: f64 = rivals().map(|&other| hazards[other]).sum();
+            let is_known = sum > 0.0 && sum.is_finite();
+            chances[row] = if is_known { hazards[row] / sum } else { 1.0 / rivals().count().max(1) as f64 };
+        }
+        chances
+    }
+
     /// Fills in the rows and adds to the sums.
     pub fn settle(&self, pushed: &Pushed, unreported: &[Vec<f64>], rows: &mut [PartForecast], expected: &ExpectedSums) {
         let world = self.world;
@@ -154,6 +210,7 @@ impl Settled<'_> {
         let mut ahead: Vec<Vec<f64>> = vec![Vec::new(); self.model.modes.len()];
         for (place, &cell) in pushed.cells.iter().enumerate() {
             ahead.iter_mut().for_each(Vec::clear);
+            let failed_by = self.failed_by(pushed, place);
             for set in &world.sets {
                 let failed: Vec<&[u64]> =
                     set.rows.iter().map(|&row| pushed.modes[templates[row].mode].failed(place, row, columns)).collect();
@@ -201,7 +258,8 @@ impl Settled<'_> {
                     expected.add(cell as usize * self.model.modes.len() + mode, &counts);
                     let part = &mut rows[place * templates.len() + row];
                     if has_failed {
-                        part.fill_in(failed[at], scale as u64, world, world.alerts[mode]);
+                        let failed_q48 = libm::rint(failed_by[row] * scale) as u64;
+                        part.fill_in_failed(failed_q48, world, world.alerts[mode].is_some());
                     } else if set.rows.len() > 1 || service != Service::Stays || course.failed_already > 0.0 {
                         let net = failed_since(course, &chances[at], world.plan);
                         let net_q48: Vec<u64> = net.iter().map(|chance| libm::rint(chance * scale) as u64).collect();

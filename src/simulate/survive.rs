@@ -18,6 +18,7 @@ use super::future::{Coverage, fill};
 use super::part_use::{Use, earlier_share, part_use};
 use super::profile::{BatchSlots, Calendar, Kernel, OpenDamage, Profiles};
 use super::settle::{MeanUse, Pushed, PushedMode, RowSet, Settled};
+use super::successors::Successors;
 use super::weeks::DAYS_PER_WEEK;
 use crate::backend::BackendError;
 use crate::backend::survival::{PART_BITS, PathPlan, SurvivalBackend, SurvivalBatch, pack_increments};
@@ -78,8 +79,8 @@ pub struct Side<'a> {
 /// What is known of one part's future.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PartForecast {
-    /// The chance to have failed already, unreported (or for sure, if that is reported and the part not replaced);
-    /// times the paths, as all that follow.
+    /// The chance to have failed already, unreported or, of a part whose failure is reported and that was not replaced,
+    /// by this mode; times the paths, as all that follow.
     pub failed_already_q48: u64,
     /// To fail from today on, summed over paths, by [`FORECAST_DAYS`].
     pub failed_q48: [Option<u64>; 3],
@@ -149,7 +150,7 @@ impl Side<'_> {
     /// Hands out the sums.
     pub fn finish(self) -> Result<FleetSums, BackendError> {
         let survival = self.backend.into_inner().unwrap_or_else(PoisonError::into_inner).finish()?;
-        Ok(FleetSums { survival, expected: self.expected.finish() })
+        Ok(FleetSums { survival, expected: self.expected.finish(), successors: Successors::default() })
     }
 }
 
@@ -367,6 +368,16 @@ fn zone_of(cohorts: &Cohorts, vehicle: u32) -> u32 {
 }
 
 impl PartForecast {
+    /// Of a part that has failed, by this mode with such a chance (summed over paths): no mode of it has a life left.
+    pub fn fill_in_failed(&mut self, failed_q48: u64, world: &World, has_alert: bool) {
+        self.failed_already_q48 = failed_q48;
+        self.failed_q48 = world.forecast_columns.map(|column| column.map(|_| 0));
+        self.life_left_tenths = [0; 3];
+        if has_alert {
+            (self.alert_q48, self.alert_tenths) = (Some(failed_q48), 0);
+        }
+    }
+
     /// From the chances of the columns from today on, and the chance to have failed already, summed over paths.
     pub fn fill_in(&mut self, failed_q48: &[u64], already_q48: u64, world: &World, alert: Option<(usize, f64)>) {
         let weeks = &failed_q48[..world.plan.weeks];

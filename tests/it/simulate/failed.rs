@@ -68,7 +68,8 @@ fn a_reported_failure_is_certain_and_no_prediction() {
     for ((key, numbers), (before, others)) in with.0.iter().zip(&with.1).zip(without.0.iter().zip(&without.1)) {
         if is_it(key) {
             seen += 1;
-            assert_eq!(*numbers, [1.0, 0.0, 0.0, 0.0, 0.0, 0.0].map(Some), "{key:?}");
+            // One of two modes alike.
+            assert_eq!(*numbers, [0.5, 0.0, 0.0, 0.0, 0.0, 0.0].map(Some), "{key:?}");
             assert!(key[2].as_deref().is_some_and(|flags| flags.contains("failed_not_replaced")), "{key:?}");
             assert!(others[0] == Some(0.0) && others[3].is_some_and(|p| p > 0.1), "{others:?}: nothing to tell");
         } else {
@@ -134,13 +135,55 @@ fn a_known_failure_is_not_counted_again_and_its_successor_is() {
 }
 
 #[test]
-fn where_nobody_writes_replacements_down_failures_are_taken_for_repaired() {
+fn where_nobody_writes_replacements_down_failures_stand_and_the_account_says_so() {
     let mut fleet = fleet(true);
     fleet.orders.retain(|order| order.kind == "F" || order.component != "brake_pad");
     simulated(&fleet, Layout::ByVehicle(1), alerted, |out, report| {
-        let (_, rows) = forecasts(out);
-        assert!(rows.iter().all(|numbers| numbers[0] == Some(0.0)));
+        let (keys, rows) = forecasts(out);
+        // Nobody saw a replacement, so the pads of vehicle 4 count as failed, too.
+        for (key, numbers) in keys.iter().zip(&rows).filter(|(key, _)| key[1].as_deref() == Some("pads")) {
+            let failed = key[0] == id(FAILED) || key[0] == id(4);
+            assert_eq!(numbers[0], Some(if failed { 0.5 } else { 0.0 }), "{key:?}");
+            assert_eq!(key[2].as_deref().is_some_and(|flags| flags.contains("failed_not_replaced")), failed, "{key:?}");
+        }
+        let manifest = std::fs::read_to_string(out.join("manifest.json")).unwrap();
+        let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+        assert_eq!(manifest["details"]["failures_never_replaced"], serde_json::json!({ "brake_pad": 2 }));
         let said: Vec<&String> = report.warnings.iter().filter(|text| text.contains("no replacement")).collect();
         assert!(said.len() == 1 && said[0].starts_with("component brake_pad: 2 failures"), "{said:?}");
+    });
+}
+
+#[test]
+fn of_one_day_what_has_failed_comes_first_then_the_likelier() {
+    let fleet = || {
+        let mut fleet = steady_fleet(60);
+        fleet.orders.push(failure(FAILED, "brake_pad", None));
+        fleet
+    };
+    let often = |plan: &mut SimulatePlan| {
+        let text = std::fs::read_to_string(&plan.model).unwrap();
+        let alert = "id = \"pads\"\nalert = { horizon_days = 60, probability = 0.02 }";
+        std::fs::write(&plan.model, text.replace("id = \"pads\"", alert)).unwrap();
+    };
+    simulated(&fleet(), Layout::ByVehicle(1), often, |out, _| {
+        let rows = table(out, "alerts");
+        let vins = texts(&rows, "vin");
+        let act_by: Vec<Option<i32>> = (rows.iter())
+            .flat_map(|batch| {
+                batch.column_by_name("act_by").unwrap().as_primitive::<Date32Type>().iter().collect::<Vec<_>>()
+            })
+            .collect();
+        // Failures have none.
+        let chances: Vec<f64> = numbers(&rows, "probability").into_iter().map(|p| p.unwrap_or(2.0)).collect();
+        let mut by_id_alone = true;
+        for row in 1..vins.len() {
+            assert!(act_by[row - 1] <= act_by[row], "{row}");
+            if act_by[row - 1] == act_by[row] {
+                assert!(chances[row - 1] >= chances[row], "{row}: {} {}", chances[row - 1], chances[row]);
+                by_id_alone &= vins[row - 1] <= vins[row];
+            }
+        }
+        assert!(!by_id_alone && chances[0] == 2.0, "{} alerts: the order of ids would pass", vins.len());
     });
 }
