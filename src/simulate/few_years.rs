@@ -2,8 +2,9 @@
 //!
 //! Of two years on record a season has a dozen weeks, and futures are drawn from those alone: they know neither how far
 //! the mean of so few lies from the climate's own nor how rare the weather was. Counts forecast from them are too narrow
-//! (90 % intervals of 13-week totals held 80 % on the nine climates of `datasets/climate`, of 4-week totals 76 %). So a
-//! count's departures from its mean over paths are multiplied, in logarithms of its hazard, by a factor for each window:
+//! (90 % intervals of 13-week totals held 80 % on the nine climates of `datasets/climate`, of 4-week totals 76 %). So the
+//! departures of a zone's count from its mean over paths are multiplied, in logarithms of its hazard, by a factor for each
+//! window, for the zone's own record:
 //! what a prediction from so small a sample needs, as for a normal law whose mean and variance are estimated,
 //!
 //! ```text
@@ -11,17 +12,17 @@
 //! ```
 //!
 //! over the window's blocks, f being the part of a block inside the window and s the share of each week on record in what
-//! the block may replay: a week in the midst of a season is in four such stretches, one at its edge in one. The first sum
+//! the block may replay, by the chances of the stretches it is in. The first sum
 //! is the weather to come; the second the error of the mean, common to neighbouring blocks as far as they replay the same
 //! weeks; the denominator what the paths show. t and z are the 95 % points of Student's law, with a degree of freedom for
 //! every four weeks that may be replayed but one, and of the normal law. A single week replays one week of each block that
-//! may be drawn, and those count one by one. With many years the factor is 1.
+//! may be drawn, and those count one by one, as many as 1 / Σ chance². With many years the factor is 1.
 //!
 //! Units: weeks, pure numbers. Source: prediction intervals, e.g. Meeker, Hahn & Escobar, Statistical Intervals (2017),
 //! section 4.7; Student's quantile by Abramowitz & Stegun 26.7.5.
 
 use super::count_law::Moments;
-use super::paths::BLOCK_WEEKS;
+use super::paths::{BLOCK_WEEKS, SourceBlock};
 use super::weeks::DAYS_PER_WEEK;
 use crate::backend::survival::PathPlan;
 
@@ -34,34 +35,49 @@ const STEPS: usize = 64;
 /// 95 % point of the normal law.
 const Z95: f64 = 1.644_853_626_951_472_2;
 
-/// One factor a column of the plan: a mean over zones. `sources` are [`super::paths::Drawn::sources`], `weights` the
-/// zones' vehicles.
-pub fn factors(sources: &[Vec<Vec<u16>>], weights: &[f64], plan: &PathPlan) -> Vec<f64> {
-    let total: f64 = weights.iter().sum();
-    let mut factors = vec![0.0; plan.columns()];
-    for (blocks, weight) in sources.iter().zip(weights) {
-        let weeks: Vec<Vec<(u16, f64)>> = blocks.iter().map(|starts| weeks_of(starts)).collect();
-        for (column, factor) in factors.iter_mut().enumerate() {
-            let own = match column.checked_sub(plan.weeks) {
-                None => of_week(blocks[column / BLOCK_WEEKS].len()),
-                Some(mark) => {
-                    let mark = plan.marks[mark];
-                    of_blocks(&weeks, f64::from(mark.week) + f64::from(mark.sevenths) / f64::from(DAYS_PER_WEEK))
-                }
-            };
-            *factor += if total > 0.0 { own * weight / total } else { own / sources.len() as f64 };
+/// The factors of every zone, one a column of the plan. `sources` are [`super::paths::Drawn::sources`], `weights` the
+/// zones' vehicles. A zone that lacks a season (`season_missing`) replays what there is, which says nothing of the season's
+/// own spread: it takes the mean of the other zones, weighted by vehicles, if there are any.
+pub fn factors(
+    sources: &[Vec<Vec<SourceBlock>>],
+    season_missing: &[bool],
+    weights: &[f64],
+    plan: &PathPlan,
+) -> Vec<Vec<f64>> {
+    let mut factors: Vec<Vec<f64>> = sources.iter().map(|blocks| of_zone(blocks, plan)).collect();
+    let known = || (0..sources.len()).filter(|&zone| !season_missing[zone] && weights[zone] > 0.0);
+    let total: f64 = known().map(|zone| weights[zone]).sum();
+    if total > 0.0 {
+        let mean = |column: usize| known().map(|zone| weights[zone] * factors[zone][column]).sum::<f64>() / total;
+        let pooled: Vec<f64> = (0..plan.columns()).map(mean).collect();
+        for (factors, _) in factors.iter_mut().zip(season_missing).filter(|(_, missing)| **missing) {
+            factors.clone_from(&pooled);
         }
     }
     factors
 }
 
-/// The weeks on record that blocks with these first weeks cover, rising, and each one's share in them.
-fn weeks_of(starts: &[u16]) -> Vec<(u16, f64)> {
-    let mut weeks: Vec<u16> =
-        starts.iter().flat_map(|&start| (0..BLOCK_WEEKS as u16).map(move |week| start.saturating_add(week))).collect();
-    weeks.sort_unstable();
-    let each = 1.0 / weeks.len().max(1) as f64;
-    weeks.chunk_by(|a, b| a == b).map(|same| (same[0], each * same.len() as f64)).collect()
+fn of_zone(blocks: &[Vec<SourceBlock>], plan: &PathPlan) -> Vec<f64> {
+    let weeks: Vec<Vec<(u16, f64)>> = blocks.iter().map(|sources| weeks_of(sources)).collect();
+    let of_column = |column: usize| match column.checked_sub(plan.weeks) {
+        None => of_week(&blocks[column / BLOCK_WEEKS]),
+        Some(mark) => {
+            let mark = plan.marks[mark];
+            of_blocks(&weeks, f64::from(mark.week) + f64::from(mark.sevenths) / f64::from(DAYS_PER_WEEK))
+        }
+    };
+    (0..plan.columns()).map(of_column).collect()
+}
+
+/// The weeks on record that blocks cover, rising, and each one's share in them.
+fn weeks_of(sources: &[SourceBlock]) -> Vec<(u16, f64)> {
+    let each = |source: &SourceBlock| {
+        let (first, share) = (source.first_week, source.chance / BLOCK_WEEKS as f64);
+        (0..BLOCK_WEEKS as u16).map(move |week| (first.saturating_add(week), share))
+    };
+    let mut weeks: Vec<(u16, f64)> = sources.iter().flat_map(each).collect();
+    weeks.sort_by_key(|week| week.0);
+    weeks.chunk_by(|a, b| a.0 == b.0).map(|same| (same[0].0, same.iter().map(|week| week.1).sum())).collect()
 }
 
 /// The sum of the products of two blocks' shares.
@@ -70,9 +86,10 @@ fn common(a: &[(u16, f64)], b: &[(u16, f64)]) -> f64 {
     a.iter().map(|&(week, own)| own * share(week)).sum()
 }
 
-fn of_week(count: usize) -> f64 {
-    let count = count as f64;
-    of((count + 1.0) / count.max(1.0), 1.0 - 1.0 / count.max(1.0), count - 1.0)
+fn of_week(sources: &[SourceBlock]) -> f64 {
+    let common: f64 = sources.iter().map(|source| source.chance * source.chance).sum();
+    let common = if sources.is_empty() { 1.0 } else { common };
+    of(1.0 + common, 1.0 - common, 1.0 / common - 1.0)
 }
 
 fn of_blocks(weeks: &[Vec<(u16, f64)>], until_week: f64) -> f64 {
@@ -210,7 +227,7 @@ mod tests {
     fn covered(years: usize) -> Vec<[f64; 2]> {
         const ZONES: usize = 1_500;
         let (plan, drawn) = (plan(), drawn(ZONES, years));
-        let factors = factors(&drawn.sources, &vec![1.0; ZONES], &plan);
+        let factors = factors(&drawn.sources, &[false; ZONES], &vec![1.0; ZONES], &plan);
         let mut covered = vec![[0.0; 2]; plan.columns()];
         for zone in 0..ZONES {
             let sums = |of: &dyn Fn(usize) -> f64| -> Vec<f64> {
@@ -236,7 +253,7 @@ mod tests {
                     means.sort_unstable_by(f64::total_cmp);
                     let inside = (means[PATHS / 20 - 1]..=means[PATHS - PATHS / 20]).contains(&truth[column]);
                     *covered += f64::from(u8::from(inside)) / ZONES as f64;
-                    widen(&mut moments, factors[column], 1);
+                    widen(&mut moments, factors[zone][column], 1);
                 }
             }
         }
@@ -258,21 +275,33 @@ mod tests {
 
     #[test]
     fn a_long_record_needs_hardly_any_factor_and_none_gets_more_than_the_most() {
-        let of = |years: usize| factors(&drawn(1, years).sources, &[1.0], &plan());
+        let of = |years: usize| factors(&drawn(1, years).sources, &[false], &[1.0], &plan()).remove(0);
         let (short, long) = (of(2), of(40));
         assert!(long.iter().all(|&factor| (1.0..1.03).contains(&factor)), "{long:?}");
         assert!(short.iter().zip(&long).all(|(short, long)| short > long), "{short:?}");
         for starts in [vec![], vec![0], vec![0, 1], vec![0, 1, 2, 3, 4]] {
+            let chance = 1.0 / starts.len() as f64;
+            let starts: Vec<SourceBlock> =
+                starts.into_iter().map(|first_week| SourceBlock { first_week, chance }).collect();
             let blocks = vec![starts; HORIZON.div_ceil(BLOCK_WEEKS)];
-            let factors = factors(&[blocks], &[0.0], &plan());
+            let factors = factors(&[blocks], &[false], &[0.0], &plan()).remove(0);
             assert!(factors.iter().all(|factor| (1.0..=MOST).contains(factor)), "{factors:?}");
         }
-        // Zones weigh by their vehicles.
-        let [a, b] = [2, 40].map(|years| drawn(1, years).sources.remove(0));
-        let both = factors(&[a, b], &[3.0, 1.0], &plan());
-        for (at, factor) in both.iter().enumerate() {
-            assert!((factor - (0.75 * short[at] + 0.25 * long[at])).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_zone_has_the_factors_of_its_own_record_and_one_without_a_season_those_of_the_others() {
+        let [short, long, none] = [2, 40, 2].map(|years| drawn(1, years).sources.remove(0));
+        let own = |sources: &[Vec<SourceBlock>]| factors(&[sources.to_vec()], &[false], &[1.0], &plan()).remove(0);
+        let (of_short, of_long) = (own(&short), own(&long));
+        let all = [short, long, none];
+        let found = factors(&all, &[false, false, true], &[3.0, 1.0, 9.0], &plan());
+        assert!(found[0] == of_short && found[1] == of_long && of_short != of_long);
+        for (at, factor) in found[2].iter().enumerate() {
+            assert!((factor - (0.75 * of_short[at] + 0.25 * of_long[at])).abs() < 1e-12);
         }
+        // Nobody to ask.
+        assert_eq!(factors(&all[..1], &[true], &[3.0], &plan()), [of_short]);
     }
 
     #[test]

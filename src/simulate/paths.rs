@@ -3,7 +3,10 @@
 //! Key idea: historical simulation in blocks of [`BLOCK_WEEKS`] weeks. For every path, zone and future block a source
 //! block is drawn whose first day lies within [`SEASON_DAYS`] of the future block's in the year, from all years on
 //! record; every vehicle of the zone replays its own increments of that block, so the zone's weather hits them all at
-//! once. Where no block of the season is on record, any block of the zone stands in, then any of the fleet.
+//! once. Draws are *balanced*: a record begins and ends somewhere in the year, so its blocks of a season lie on the mean
+//! days before or after the future block, and in spring and autumn a few days are a few per cent of wear. A block's chance
+//! is in proportion to exp(λ · days it lies off), with the λ for which the mean is none, or as near to it as [`MOST_TILT_PER_DAY`]
+//! goes. Where no block of the season is on record, any block of the zone stands in, then any of the fleet.
 //! A draw depends on the seed, the zone's name, the weather's number and the block alone: two models, or any number
 //! of threads and paths, meet the same futures.
 //!
@@ -16,6 +19,11 @@ use crate::fixed::threefry::threefry2x32;
 pub const BLOCK_WEEKS: usize = 4;
 /// Days by which a source block's place in the year may differ.
 pub const SEASON_DAYS: f64 = 21.0;
+/// Of two blocks so many days apart the likelier is drawn at most exp(this · days) times as often: four times for three
+/// weeks and three more.
+pub const MOST_TILT_PER_DAY: f64 = 0.033;
+/// Steps of a bisection down to the last bits.
+const BISECTIONS: usize = 60;
 /// A mean Gregorian year.
 const DAYS_PER_YEAR: f64 = 365.2425;
 /// Streams of the generator, one a use.
@@ -50,8 +58,16 @@ pub struct Drawn {
     pub source_week: Vec<u16>,
     /// Of each zone: whether some block found none of its season.
     pub season_missing: Vec<bool>,
-    /// `[zone][block]`: the first weeks of the source blocks that may be drawn.
-    pub sources: Vec<Vec<Vec<u16>>>,
+    /// `[zone][block]`: what may be drawn.
+    pub sources: Vec<Vec<Vec<SourceBlock>>>,
+}
+
+/// A block on record that stands for a future one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SourceBlock {
+    pub first_week: u16,
+    /// To be drawn; those of a future block add up to one.
+    pub chance: f64,
 }
 
 /// Draws every path. With no week on record at all, the first source week is replayed.
@@ -68,19 +84,23 @@ pub fn draw(plan: &DrawPlan) -> Drawn {
     for zone in plan.zones {
         let of_zone = starts(&zone.on_record);
         let mut missing = false;
-        let candidates: Vec<Vec<u16>> = (0..blocks)
+        let candidates: Vec<Vec<SourceBlock>> = (0..blocks)
             .map(|block| {
                 let target = f64::from(plan.as_of_day) + 1.0 + (block * BLOCK_WEEKS) as f64 * 7.0;
-                let near = |start: &u16| {
-                    let day = f64::from(first_day(plan.first_week.saturating_add(i32::from(*start))));
-                    season_distance_days(target - day) <= SEASON_DAYS
+                let off_season = |start: u16| {
+                    let day = f64::from(first_day(plan.first_week.saturating_add(i32::from(start))));
+                    off_season_days(day - target)
                 };
-                let season: Vec<u16> = of_zone.iter().copied().filter(near).collect();
+                let season: Vec<(u16, f64)> = (of_zone.iter().map(|&start| (start, off_season(start))))
+                    .filter(|(_, days)| days.abs() <= SEASON_DAYS)
+                    .collect();
                 if !season.is_empty() {
-                    return season;
+                    return balanced(&season);
                 }
                 missing = true;
-                [&of_zone, &of_fleet].into_iter().find(|starts| !starts.is_empty()).cloned().unwrap_or_default()
+                let any = [&of_zone, &of_fleet].into_iter().find(|starts| !starts.is_empty());
+                let each = 1.0 / any.map_or(1.0, |any| any.len() as f64);
+                any.into_iter().flatten().map(|&first_week| SourceBlock { first_week, chance: each }).collect()
             })
             .collect();
         drawn.season_missing.push(missing);
@@ -114,16 +134,37 @@ fn starts(on_record: &[bool]) -> Vec<u16> {
     Vec::new()
 }
 
-/// How far two days that many days apart stand from each other in the year.
-fn season_distance_days(days: f64) -> f64 {
+/// How much later in the year a day stands than one that many days before it.
+fn off_season_days(days: f64) -> f64 {
     let years = days / DAYS_PER_YEAR;
-    (years - libm::rint(years)).abs() * DAYS_PER_YEAR
+    (years - libm::rint(years)) * DAYS_PER_YEAR
+}
+
+/// Blocks that lie so many days off their season, with the chances that balance them.
+fn balanced(blocks: &[(u16, f64)]) -> Vec<SourceBlock> {
+    let weight = |tilt: f64, days: f64| libm::exp(tilt * days);
+    // Grows with the tilt.
+    let off = |tilt: f64| blocks.iter().map(|&(_, days)| days * weight(tilt, days)).sum::<f64>();
+    let (mut low, mut high) = (-MOST_TILT_PER_DAY, MOST_TILT_PER_DAY);
+    for _ in 0..BISECTIONS {
+        let middle = 0.5 * (low + high);
+        if off(middle) < 0.0 { low = middle } else { high = middle }
+    }
+    let tilt = 0.5 * (low + high);
+    let sum: f64 = blocks.iter().map(|&(_, days)| weight(tilt, days)).sum();
+    blocks.iter().map(|&(first_week, days)| SourceBlock { first_week, chance: weight(tilt, days) / sum }).collect()
 }
 
 /// One of the candidates by 32 random bits; the first week where there is none.
-fn pick(candidates: &[u16], random: u32) -> u16 {
-    let place = (u64::from(random) * candidates.len() as u64) >> 32;
-    candidates.get(place as usize).copied().unwrap_or(0)
+fn pick(candidates: &[SourceBlock], random: u32) -> u16 {
+    let place = f64::from(random) / 4_294_967_296.0;
+    let mut sum = 0.0;
+    let drawn = candidates.iter().find(|block| {
+        sum += block.chance;
+        place < sum
+    });
+    // Rounding may leave the sum below one.
+    drawn.or(candidates.last()).map_or(0, |block| block.first_week)
 }
 
 /// A seed as one word of a key.
@@ -167,7 +208,7 @@ mod tests {
             let week = at % 53;
             let future = LAST_DAY + 1 + 7 * (week as i32 / 4 * 4);
             let past = first_day(FIRST_WEEK + i32::from(source) - week as i32 % 4);
-            assert!(season_distance_days(f64::from(future - past)) <= 21.0, "{week} {source}");
+            assert!(off_season_days(f64::from(future - past)).abs() <= 21.0, "{week} {source}");
             if week % 4 > 0 {
                 assert_eq!(source, drawn.source_week[at - 1] + 1);
             }
@@ -189,6 +230,31 @@ mod tests {
         assert_eq!(twice.source_week[..53], twice.source_week[53..]);
         // As drawn when this was written: whoever changes the draws changes every forecast, and should know.
         assert_eq!(one.source_week[..8], KNOWN);
+    }
+
+    #[test]
+    fn blocks_lie_on_their_season_on_the_mean() {
+        // Records that begin in the midst of a season, and in the midst of a week of the year.
+        let mut unbalanced = 0.0_f64;
+        for weeks in [104, 101, 90, 110, 157] {
+            let zones = [zone("cold", vec![true; weeks])];
+            let first_week = FIRST_WEEK + 104 - weeks as i32;
+            let drawn = draw(&DrawPlan { first_week, ..plan(&zones, &[0], 7) });
+            for (number, blocks) in drawn.sources[0].iter().enumerate() {
+                let target = LAST_DAY + 1 + 28 * number as i32;
+                let off = |block: &SourceBlock| {
+                    off_season_days(f64::from(first_day(first_week + i32::from(block.first_week)) - target))
+                };
+                let mean: f64 = blocks.iter().map(|block| block.chance * off(block)).sum();
+                assert!((blocks.iter().map(|block| block.chance).sum::<f64>() - 1.0).abs() < 1e-12);
+                assert!(mean.abs() < 0.01, "{weeks} weeks, block {number}: {mean} days off");
+                unbalanced = unbalanced.max((blocks.iter().map(off).sum::<f64>() / blocks.len() as f64).abs());
+            }
+        }
+        assert!(unbalanced > 2.0, "equal chances would do: {unbalanced} days");
+        // One side alone: as near as the limit goes, and nothing is shut out.
+        let aside = balanced(&[(0, 7.0), (1, 14.0), (2, 21.0)]);
+        assert!(aside[0].chance > aside[1].chance && aside[2].chance > 0.1, "{aside:?}");
     }
 
     const KNOWN: [u16; 8] = [50, 51, 52, 53, 54, 55, 56, 57];
