@@ -46,7 +46,8 @@ impl Histories<'_> {
             return Ok(kept.latest_day());
         }
         let latest = Latest(AtomicI32::new(i32::MIN));
-        let request = ScanRequest { channels: Vec::new(), order: Order::Any, as_of_day: None, ..request.clone() };
+        let request =
+            ScanRequest { channels: Vec::new(), order: Order::Any, as_of_day: None, shard: None, ..request.clone() };
         scan(self.dataset, &request, control, &latest)?;
         let tick = latest.0.into_inner();
         Ok((tick > i32::MIN).then(|| self.dataset.axis.day(tick)))

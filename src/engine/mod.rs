@@ -22,6 +22,7 @@ pub mod score;
 pub mod simulate;
 mod simulate_memory;
 mod simulate_monitors;
+mod simulate_passes;
 pub mod simulate_plan;
 mod simulate_setup;
 mod simulate_tables;

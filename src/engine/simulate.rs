@@ -6,24 +6,27 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use rayon::ThreadPool;
+
 use super::accumulate::with_fallback;
 use super::error::EngineError;
 use super::histories::Histories;
 use super::prepare::Prepared;
 use super::report::day_text;
 use super::score::{thread_pool, warn};
-use super::simulate_memory::{batch_bytes, batch_rows, check_memory, vehicle_bytes};
+use super::simulate_memory::{batch_rows, check_memory};
+use super::simulate_passes::{MOST_SOURCE_WEEKS, Reader, request};
 use super::simulate_plan::{SimulatePlan, SimulateReport};
 use super::simulate_setup::{Setup, mark, marks, zone};
 use super::simulate_tables::{Results, written};
 use crate::backend::survival::{PathPlan, SurvivalBackend, SurvivalRequest};
 use crate::backend::{self, BackendError, DamageBackend, DamageRequest};
 use crate::fleet::account::Skip;
-use crate::fleet::chunk::{Chunk, Order};
+use crate::fleet::chunk::Order;
 use crate::fleet::dataset::Dataset;
 use crate::fleet::kept::night::Taking;
 use crate::fleet::kept::read::KeptHistories;
-use crate::fleet::scan::{ScanKind, ScanReport, ScanRequest, SinkError, kind_of};
+use crate::fleet::scan::{ScanKind, ScanRequest, kind_of};
 use crate::fleet::writer::OutputFolder;
 use crate::model::spec::Model;
 use crate::model::survival::{SurvivalTables, laws};
@@ -34,20 +37,18 @@ use crate::simulate::course::{CourseLaw, Courses};
 use crate::simulate::earlier_use::EarlierUse;
 use crate::simulate::error::SimulateError;
 use crate::simulate::expected::{CountKind, ExpectedSums};
-use crate::simulate::failed_parts::FailedParts;
+use crate::simulate::failed_parts::{FailedParts, STANDS_DAYS};
 use crate::simulate::few_years;
 use crate::simulate::parameters::{draw_of_paths, draws, weather_of_paths};
 use crate::simulate::paths::{DrawPlan, ZoneRecord, draw};
-use crate::simulate::profile::{BatchSlots, Calendar, Kernel, OpenDamage};
+use crate::simulate::profile::{Calendar, Kernel};
 use crate::simulate::report_delay::ReportDelay;
 use crate::simulate::retirement;
-use crate::simulate::settle::{MeanUse, row_sets};
+use crate::simulate::settle::{MeanUse, mode_sets, row_sets};
+use crate::simulate::successors::Followed;
 use crate::simulate::survive::{Forecasts, Side, Survivor, World};
-use crate::simulate::weeks::{DAYS_PER_WEEK, last_whole_week};
-use crate::simulate::whole::{BatchSize, WholeVehicles};
+use crate::simulate::weeks::DAYS_PER_WEEK;
 
-/// Weeks of the past that futures may repeat: ten years.
-const MOST_SOURCE_WEEKS: usize = 522;
 /// Known vehicles without records that are forecast at a time.
 const SILENT_VEHICLES: usize = 1 << 10;
 
@@ -102,7 +103,7 @@ pub(super) fn run_prepared(
     let pack_time = stage.elapsed();
     let prepared = prepared;
     let histories = Histories { dataset: &prepared.dataset, kept: kept.as_ref() };
-    let follow = |plan: &SimulatePlan| followed(plan, &prepared, &setup, histories, control);
+    let follow = |plan: &SimulatePlan| followed(plan, &prepared, &setup, histories, &pool, control);
     let results = with_fallback(plan, control, follow, |results| &mut results.device_reason)?;
     let mut warnings = results.warnings.clone();
     for text in prepared.dataset.warnings() {
@@ -138,21 +139,13 @@ pub(super) fn taken(
     Ok(KeptHistories::take(state, &taking, dataset, control)?)
 }
 
-/// What the first pass found.
-struct Seen {
-    sums: Vec<CohortSums>,
-    /// Known vehicles with records.
-    known: Vec<bool>,
-    /// All vehicles with records.
-    vehicles: u64,
-}
-
 /// Both passes.
 fn followed(
     plan: &SimulatePlan,
     prepared: &Prepared,
     setup: &Setup,
     histories: Histories,
+    pool: &ThreadPool,
     control: &Control,
 ) -> Result<Results, EngineError> {
     let began = Instant::now();
@@ -254,7 +247,7 @@ fn followed(
     // Vehicles of each zone, at its busiest.
     let in_zone = |zone: usize| seen.sums[0].zone_vehicles(&cohorts, zone).into_iter().max().unwrap_or(0) as f64;
     let vehicles_of_zones: Vec<f64> = (0..records.len()).map(in_zone).collect();
-    let widening = few_years::factors(&drawn.sources, &vehicles_of_zones, &path_plan);
+    let widening = few_years::factors(&drawn.sources, &drawn.season_missing, &vehicles_of_zones, &path_plan);
     check_memory(plan, setup, &path_plan, prepared.model.modes.len())?;
     let parts = seen.vehicles * prepared.parts.rows.len() as u64;
     let survival_why = Mutex::new(String::new());
@@ -285,7 +278,7 @@ fn followed(
     let failed = FailedParts::new(&prepared.parts, vehicles, &starts, setup.axis, as_of_day);
     for (component, failures) in &failed.never_replaced {
         let text = format!(
-            "component {component}: {failures} failures are on record and no replacement: its parts are taken to run on, repaired, since their start"
+            "component {component}: {failures} failures are on record and no replacement: whatever of it failed within {STANDS_DAYS} days counts as failed, not replaced (flag failed_not_replaced)"
         );
         warn(&mut warnings, control, text);
     }
@@ -335,7 +328,21 @@ fn followed(
     }
     let Survivor { sides, done, .. } = survivor;
     let survival = sides.first().map(Side::description).unwrap_or_default();
-    let sums = sides.into_iter().map(Side::finish).collect::<Result<Vec<_>, _>>()?;
+    let mut sums = sides.into_iter().map(Side::finish).collect::<Result<Vec<_>, _>>()?;
+    let known_delay = delay.clone().unwrap_or_else(ReportDelay::none);
+    let followed = Followed {
+        plan: &path_plan,
+        laws: &laws,
+        draws: &parameter_draws,
+        sets: mode_sets(&prepared.parts, &row_sets(&prepared.parts, &prepared.model)),
+        delay: &known_delay,
+        zone_of_cell: &setup.zone_of_cell,
+        count: plan.count,
+    };
+    for (sums, seen) in sums.iter_mut().zip(&seen.sums) {
+        let weeks_lives = seen.zones_lives(&cohorts);
+        sums.successors = pool.install(|| followed.successors(&sums.survival, &sums.expected, &weeks_lives));
+    }
     let [damage, damage_why] = damage_on.into_inner().unwrap_or_else(PoisonError::into_inner);
     let survival_why = survival_why.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(Results {
@@ -347,7 +354,8 @@ fn followed(
         widening,
         forecasts: done.into_inner().unwrap_or_else(PoisonError::into_inner),
         sums,
-        delay: delay.unwrap_or_else(ReportDelay::none),
+        never_replaced: failed.never_replaced,
+        delay: known_delay,
         retire_per_day,
         scan,
         device: format!("survival: {survival}; week profiles: {damage}"),
@@ -359,137 +367,4 @@ fn followed(
         monitors_time: Duration::ZERO,
         pack_time: Duration::ZERO,
     })
-}
-
-/// All channels of the simulation up to a day, in any order.
-fn request(plan: &SimulatePlan, setup: &Setup, as_of_day: Option<i32>) -> ScanRequest {
-    ScanRequest {
-        channels: setup.columns.channels.clone(),
-        order: Order::Any,
-        as_of_day,
-        threads: plan.threads,
-        memory_limit_bytes: plan.memory_limit_bytes / 2,
-        chunk_rows: plan.chunk_rows,
-        reversed: plan.reversed,
-        shard: plan.shard,
-        kind: plan.scan_kind,
-        hash_inputs: plan.hash_inputs,
-        files: None,
-    }
-}
-
-/// What both passes read by.
-struct Reader<'a> {
-    plan: &'a SimulatePlan,
-    prepared: &'a Prepared,
-    setup: &'a Setup,
-    histories: Histories<'a>,
-    control: &'a Control<'a>,
-}
-
-type Take<'a> = dyn Fn(&Chunk) -> Result<(), SinkError> + Sync + 'a;
-type Void<'a> = dyn Fn() -> Result<(), SinkError> + Sync + 'a;
-
-impl Reader<'_> {
-    /// The calendar whose profiles are so many weeks long and end with the last whole week before the future.
-    fn calendar<'s>(&'s self, starts: &'s PartStarts, as_of_day: i32, weeks: usize) -> Calendar<'s> {
-        let Setup { axis, columns, .. } = self.setup;
-        let today = axis.calendar_day(as_of_day);
-        Calendar {
-            axis: *axis,
-            length: columns.length,
-            length_channel: columns.length_channel.map(|channel| self.setup.channel(channel)),
-            distance: columns.distance.map(|(column, channel)| (column, self.setup.channel(channel))),
-            starts,
-            as_of_day: today,
-            first_week: last_whole_week(today) + 1 - weeks as i32,
-            weeks,
-        }
-    }
-
-    /// The last day of what end dates could not be known on the as-of day: that of the records, where they go on
-    /// after it. Looked up only where there is an end date to come.
-    fn hindsight_until_day(&self, as_of_day: i32) -> Result<i32, EngineError> {
-        let to_come = self.histories.dataset.vehicles.end_day.iter().flatten().any(|&day| day > as_of_day);
-        match self.plan.as_of_day {
-            Some(_) if to_come => Ok(self.histories.latest_day(self.control)?.unwrap_or(as_of_day).max(as_of_day)),
-            _ => Ok(as_of_day),
-        }
-    }
-
-    /// The first pass.
-    fn cohorts(
-        &self,
-        starts: &PartStarts,
-        as_of_day: i32,
-        kernels: &[Kernel],
-        open: &OpenDamage,
-        latest: &AtomicI32,
-    ) -> Result<Seen, EngineError> {
-        let calendar = self.calendar(starts, as_of_day, MOST_SOURCE_WEEKS);
-        let nothing = || Seen {
-            sums: (kernels.iter())
-                .map(|kernel| CohortSums::new(kernel.cohorts.len(), kernel.model.mechanisms.len(), calendar.weeks))
-                .collect(),
-            known: vec![false; self.prepared.dataset.vehicles.known],
-            vehicles: 0,
-        };
-        let seen = Mutex::new(nothing());
-        let take = |chunk: &Chunk| -> Result<(), SinkError> {
-            let batch = BatchSlots::new(chunk, &calendar);
-            let mut own: Vec<CohortSums> = nothing().sums;
-            for (kernel, own) in kernels.iter().zip(&mut own) {
-                let profiles = batch.sum(chunk, kernel, &calendar, open)?;
-                let length = kernel.model.mechanisms.len() * calendar.weeks;
-                for (at, one) in batch.vehicles.iter().enumerate() {
-                    let covered = &batch.covered[at * calendar.weeks..(at + 1) * calendar.weeks];
-                    let increments = &profiles.increments_q48[at * length..(at + 1) * length];
-                    own.add(kernel.cohorts.of(one.vehicle), covered, increments);
-                }
-            }
-            let last = chunk.tick.iter().map(|&tick| self.setup.axis.axis.day(tick)).max();
-            latest.fetch_max(last.unwrap_or(i32::MIN), Ordering::Relaxed);
-            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-            seen.sums.iter_mut().zip(&own).for_each(|(sums, own)| sums.merge(own));
-            seen.vehicles += batch.vehicles.len() as u64;
-            for one in &batch.vehicles {
-                if let Some(known) = seen.known.get_mut(one.vehicle as usize) {
-                    *known = true;
-                }
-            }
-            Ok(())
-        };
-        let void = || -> Result<(), SinkError> {
-            latest.store(i32::MIN, Ordering::Relaxed);
-            *seen.lock().unwrap_or_else(PoisonError::into_inner) = nothing();
-            Ok(())
-        };
-        self.vehicles(as_of_day, &calendar, 0, &take, &void)?;
-        Ok(seen.into_inner().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Reads all histories up to a day, whole vehicles at a time; of every part so many past weeks are looked at for
-    /// failures that are not reported.
-    fn vehicles(
-        &self,
-        as_of_day: i32,
-        calendar: &Calendar,
-        lags: usize,
-        take: &Take,
-        void: &Void,
-    ) -> Result<ScanReport, EngineError> {
-        let plan = self.plan;
-        let request = ScanRequest { order: Order::WholeVehicles, ..request(plan, self.setup, Some(as_of_day)) };
-        let (mechanisms, rows) = (self.prepared.model.mechanisms.len(), self.prepared.parts.rows.len());
-        let vehicle_bytes = vehicle_bytes(calendar.weeks, mechanisms, rows, plan.horizon_weeks, lags);
-        let share = batch_bytes(plan);
-        let size = BatchSize {
-            rows: batch_rows(plan, self.setup),
-            vehicles: (share / vehicle_bytes.max(1)).clamp(1, plan.batch_vehicles.max(1)),
-        };
-        let sink = WholeVehicles::new(plan.threads, size, take, void);
-        let report = self.histories.scan(&request, self.control, &sink)?;
-        sink.finish().map_err(EngineError::from)?;
-        Ok(report)
-    }
 }

@@ -8,10 +8,13 @@ use crate::simulate::error::SimulateError;
 
 /// Refuses sums over groups that take more than the plan's limit.
 pub fn check_memory(plan: &SimulatePlan, setup: &Setup, paths: &PathPlan, modes: usize) -> Result<(), SimulateError> {
+    let sides = 1 + u64::from(setup.changed.is_some());
     let counts = setup.cells as u64 * modes as u64 * paths.columns() as u64;
+    // When successors fail, by zone, mode, path and week.
+    let successors = (paths.zones * modes) as u64 * (8 * paths.paths * paths.weeks) as u64;
     // Two sums of eight bytes a path, and once more when they are handed out; expected counts, and those of few parts.
-    let bytes = counts.saturating_mul(32 * paths.paths as u64 + 64 + 8 * EXACT_PARTS as u64)
-        * (1 + u64::from(setup.changed.is_some()));
+    let of_cells = counts.saturating_mul(32 * paths.paths as u64 + 96 + 8 * EXACT_PARTS as u64);
+    let bytes = of_cells.saturating_add(successors).saturating_mul(sides);
     let limit = plan.memory_limit_bytes as u64;
     if bytes > limit { Err(SimulateError::TooManyGroups { groups: setup.cells, bytes, limit }) } else { Ok(()) }
 }

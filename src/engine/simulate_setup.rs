@@ -63,6 +63,8 @@ pub struct Setup {
     pub groups: Vec<Group>,
     pub cell_of: Vec<u32>,
     pub unlisted_cell: u32,
+    /// As [`crate::simulate::cohort::Cohorts`] number zones.
+    pub zone_of_cell: Vec<u32>,
     pub cells: usize,
 }
 
@@ -105,7 +107,8 @@ impl Setup {
             None => None,
             Some(path) => Some(changed(&Scenario::load(&path.to_string_lossy())?, spec, &schema, &mut columns)?),
         };
-        let (groups, cell_of, cells) = groups(plan, prepared)?;
+        let Cells { groups, cell_of, zone_of_cell } = cells(plan, prepared)?;
+        let unlisted = zone_of_cell.len() - 1;
         Ok(Self {
             schema,
             axis,
@@ -114,9 +117,10 @@ impl Setup {
             watch: Watch::new(plan, spec)?,
             covariance: spec.covariance.clone(),
             groups,
-            unlisted_cell: cells as u32,
+            unlisted_cell: unlisted as u32,
             cell_of,
-            cells: cells + 1,
+            cells: zone_of_cell.len(),
+            zone_of_cell,
         })
     }
 
@@ -185,8 +189,16 @@ pub fn zone<'a>(plan: &SimulatePlan, prepared: &'a Prepared) -> Result<Option<&'
     attribute(prepared, "--zones", plan.zones.as_deref(), ZONE_ATTRIBUTE)
 }
 
-/// The groups, each known vehicle's cell, and the number of cells without that of unlisted vehicles.
-fn groups(plan: &SimulatePlan, prepared: &Prepared) -> Result<(Vec<Group>, Vec<u32>, usize), SimulateError> {
+/// Vehicles that are counted together: of one climate zone and in the same groups.
+struct Cells {
+    groups: Vec<Group>,
+    /// Of each known vehicle.
+    cell_of: Vec<u32>,
+    /// The last is for vehicles that only the histories know.
+    zone_of_cell: Vec<u32>,
+}
+
+fn cells(plan: &SimulatePlan, prepared: &Prepared) -> Result<Cells, SimulateError> {
     let mut by: Vec<&Attribute> = Vec::new();
     match &plan.groups {
         None => by.extend(attribute(prepared, "--groups", None, GROUP_ATTRIBUTE)?),
@@ -199,11 +211,18 @@ fn groups(plan: &SimulatePlan, prepared: &Prepared) -> Result<(Vec<Group>, Vec<u
     by.dedup_by_key(|attribute| attribute.name.clone());
     let known = prepared.dataset.vehicles.known;
     let code = |attribute: &Attribute, vehicle: usize| attribute.code.get(vehicle).copied().unwrap_or(NO_VALUE);
-    let key = |vehicle: usize| -> Vec<u32> { by.iter().map(|attribute| code(attribute, vehicle)).collect() };
+    let zone = zone(plan, prepared)?;
+    let no_zone = zone.map_or(0, |zone| zone.values.len() as u32);
+    let zone_of = |vehicle: usize| zone.map_or(NO_VALUE, |zone| code(zone, vehicle)).min(no_zone);
+    // The zone stands behind the attributes of the groups.
+    let key = |vehicle: usize| -> Vec<u32> {
+        by.iter().map(|attribute| code(attribute, vehicle)).chain([zone_of(vehicle)]).collect()
+    };
     let mut cells: BTreeMap<Vec<u32>, u32> = (0..known).map(|vehicle| (key(vehicle), 0)).collect();
     cells.values_mut().zip(0..).for_each(|(cell, number)| *cell = number);
     let cell_of = (0..known).map(|vehicle| cells.get(&key(vehicle)).copied().unwrap_or(0)).collect();
     let unlisted = cells.len() as u32;
+    let zone_of_cell = cells.keys().filter_map(|key| key.last().copied()).chain([no_zone]).collect();
     let mut groups = vec![Group { group_by: "fleet".to_owned(), value: None, cells: (0..=unlisted).collect() }];
     for (place, attribute) in by.iter().enumerate() {
         let mut values: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
@@ -220,7 +239,7 @@ fn groups(plan: &SimulatePlan, prepared: &Prepared) -> Result<(Vec<Group>, Vec<u
     }
     // Nulls first, then by value: the order of the table.
     groups.sort_by(|a, b| (&a.group_by, &a.value).cmp(&(&b.group_by, &b.value)));
-    Ok((groups, cell_of, unlisted as usize))
+    Ok(Cells { groups, cell_of, zone_of_cell })
 }
 
 /// The marks of a plan: the forecasts' days, a quarter, and the alerts' horizons, as far as the horizon reaches.

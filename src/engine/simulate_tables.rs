@@ -35,10 +35,12 @@ pub struct Results {
     pub plan: PathPlan,
     pub parameters_drawn: bool,
     /// [`crate::simulate::few_years::factors`].
-    pub widening: Vec<f64>,
+    pub widening: Vec<Vec<f64>>,
     pub forecasts: Forecasts,
     /// Of the model, and of the scenario after it.
     pub sums: Vec<FleetSums>,
+    /// [`crate::simulate::failed_parts::FailedParts::never_replaced`].
+    pub never_replaced: Vec<(String, u64)>,
     pub delay: ReportDelay,
     pub retire_per_day: f64,
     pub scan: ScanReport,
@@ -82,6 +84,7 @@ pub fn written(
         kind: plan.count,
         delay: &results.delay,
         widening: &results.widening,
+        zone_of_cell: &setup.zone_of_cell,
         parameters_drawn: results.parameters_drawn,
         keep_laws: plan.keep_laws,
     };
@@ -137,6 +140,9 @@ pub fn written(
     details.insert("source_weeks".to_owned(), paths.source_weeks.into());
     details.insert("retired_per_vehicle_year".to_owned(), (results.retire_per_day * DAYS_PER_YEAR).into());
     details.insert("report_delay_mean_days".to_owned(), known_delay(&results.delay).into());
+    let never_replaced =
+        results.never_replaced.iter().map(|(component, failures)| (component.clone(), (*failures).into()));
+    details.insert("failures_never_replaced".to_owned(), serde_json::Value::Object(never_replaced.collect()));
     details.insert("report_delay_events".to_owned(), results.delay.events.into());
     if let Some(monitoring) = &results.monitoring {
         details.insert("monitored_rows".to_owned(), monitoring.rows.into());

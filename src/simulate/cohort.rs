@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use crate::fleet::tables::NO_VALUE;
 use crate::fleet::vehicles::{Attribute, Vehicles};
 use crate::model::compiled::CompiledModel;
+use crate::model::life;
 
 /// Which cohort and zone each vehicle belongs to.
 #[derive(Clone, Debug, PartialEq)]
@@ -163,6 +164,25 @@ impl CohortSums {
             sums.iter_mut().zip(vehicles).for_each(|(sum, vehicles)| *sum += vehicles);
         }
         sums
+    }
+
+    /// What the mean vehicle of each zone uses up in each week: `[(zone * mechanisms + mechanism) * weeks + week]`, lives.
+    /// Cohorts weigh by their vehicles at their busiest, weeks without records are filled as in [`Self::means_q48`].
+    pub fn zones_lives(&self, cohorts: &Cohorts) -> Vec<f64> {
+        let (weeks, means) = (self.weeks, self.means_q48(cohorts));
+        let mut lives = vec![0.0; cohorts.zones.len() * self.mechanisms * weeks];
+        let mut vehicles = vec![0.0; cohorts.zones.len()];
+        for (cohort, &zone) in cohorts.zone_of.iter().enumerate() {
+            let busiest = self.vehicles[cohort * weeks..][..weeks].iter().max().copied().unwrap_or(0) as f64;
+            vehicles[zone as usize] += busiest;
+            let own = &means[cohort * self.mechanisms * weeks..][..self.mechanisms * weeks];
+            let of_zone = lives[zone as usize * self.mechanisms * weeks..].iter_mut();
+            of_zone.zip(own).for_each(|(sum, &mean)| *sum += busiest * life::lives(mean));
+        }
+        for (of_zone, vehicles) in lives.chunks_mut((self.mechanisms * weeks).max(1)).zip(vehicles) {
+            of_zone.iter_mut().for_each(|sum| *sum /= f64::max(vehicles, 1.0));
+        }
+        lives
     }
 
     /// The mean week of each cohort, with whatever stands in: as long as [`Self::increments_q48`].

@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::count_law::{EXACT_PARTS, LARGE_CHANCE};
 use super::course::{Course, Courses};
+use super::successors::Successors;
 use super::weeks::DAYS_PER_WEEK;
 use crate::backend::survival::{Mark, PART_BITS, PathPlan, SurvivalSums};
 
@@ -38,8 +39,12 @@ impl CountKind {
 pub struct ExpectedRow {
     /// The parts of today.
     pub first_q48: Vec<i128>,
-    /// Their successors.
+    /// Where reports are counted, failures of the parts of today; by week, without marks, as the two that follow.
+    pub failed_q48: Vec<i128>,
+    /// Failures of their successors, whatever is counted.
     pub renewed_q48: Vec<i128>,
+    /// Parts put in for what has failed already.
+    pub returned_q48: Vec<i128>,
     /// Reports of what has failed already: no path moves them.
     pub standing_q48: Vec<i128>,
     /// Σ (m² − E[N (N − 1)] − p²) with a part's expected count m and first chance p: what the sum of squares has beyond
@@ -64,6 +69,7 @@ pub struct FleetSums {
     pub survival: SurvivalSums,
     /// `[cell * modes + mode]`.
     pub expected: Vec<Option<ExpectedRow>>,
+    pub successors: Successors,
 }
 
 impl ExpectedRow {
@@ -71,7 +77,9 @@ impl ExpectedRow {
         let zero = || vec![0; columns];
         Self {
             first_q48: zero(),
+            failed_q48: zero(),
             renewed_q48: zero(),
+            returned_q48: zero(),
             standing_q48: zero(),
             squares_q48: zero(),
             parts: Some(Vec::new()),
@@ -82,7 +90,9 @@ impl ExpectedRow {
     pub fn add(&mut self, other: &Self) {
         for (to, from) in [
             (&mut self.first_q48, &other.first_q48),
+            (&mut self.failed_q48, &other.failed_q48),
             (&mut self.renewed_q48, &other.renewed_q48),
+            (&mut self.returned_q48, &other.returned_q48),
             (&mut self.standing_q48, &other.standing_q48),
             (&mut self.squares_q48, &other.squares_q48),
         ] {
@@ -113,7 +123,9 @@ impl ExpectedSums {
         let row = row.get_or_insert_with(|| ExpectedRow::new(self.columns));
         for (to, from) in [
             (&mut row.first_q48, &counts.first),
+            (&mut row.failed_q48, &counts.failed),
             (&mut row.renewed_q48, &counts.renewed),
+            (&mut row.returned_q48, &counts.returned),
             (&mut row.standing_q48, &counts.standing),
             (&mut row.squares_q48, &counts.squares),
         ] {
@@ -143,11 +155,13 @@ fn fixed(count: f64) -> i128 {
     libm::rint(count * (1_u64 << PART_BITS) as f64) as i128
 }
 
-/// A part's counts by column of the plan; empty: zero everywhere.
+/// A part's counts by column of the plan, or by week alone as in [`ExpectedRow`]; empty: zero everywhere.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartCounts {
     pub first: Vec<f64>,
+    pub failed: Vec<f64>,
     pub renewed: Vec<f64>,
+    pub returned: Vec<f64>,
     pub standing: Vec<f64>,
     pub squares: Vec<f64>,
 }
@@ -179,7 +193,9 @@ impl PartCounts {
             let pairs = if week { 0.0 } else { at(&pairs, column) };
             count * count - 2.0 * pairs - chance * chance
         });
-        Self { squares: squares.collect(), first, renewed, standing }
+        let failed = if kind == CountKind::Reports { course.first.clone() } else { Vec::new() };
+        let returned = course.returned.clone();
+        Self { squares: squares.collect(), first, failed, renewed: course.renewed.clone(), returned, standing }
     }
 }
 

@@ -1,17 +1,14 @@
 //! The table `fleet_forecast`: how many parts of a group fail in a window, with honest width.
 //!
 //! Given a path, parts fail independently and the count follows the law of [`super::count_law`]; over paths it is
-//! their mixture, so weather that hits many at once widens it. What a count has beyond first failures of parts that
-//! work today is known on the mean path alone ([`super::expected`]): a path's count is the mean path's first failures
-//! times the path's own against their mean (for reports: of those that are reported then), plus failures of successors
-//! times the path's first failures *up to then* against their mean, plus reports of what has failed already, which no
-//! path moves. A path that wears parts out sooner has put in more successors by then, as long as there is something to
-//! wear out; once hardly a part of today is left no path moves the successors, which is too narrow, by what weather
-//! does to successors' own age. The count's variance on a path takes renewals as they are, pairs of failures in one
-//! place included, but never above the Poisson law's; where successors are more than a hundredth of the first
-//! failures the law is that of these moments. Windows are the weeks to come, and from today to each
-//! mark (30, 60, 90 days, 13 weeks, the alerts' horizons). Counts on paths are moved apart as far as a record of few
-//! years asks for ([`super::few_years`]).
+//! their mixture, so weather that hits many at once widens it. A path's count is the mean path's first failures times
+//! the path's own against their mean (for reports: of those that are reported then), plus failures of successors as they
+//! come on the path ([`super::successors`]), plus reports of what has failed already, which no path moves. The count's
+//! variance on a path takes renewals as they are on the mean path, pairs of failures in one place included, but never
+//! above the Poisson law's; where successors are more than a hundredth of the first failures the law is that of these
+//! moments. Windows are the weeks to come, and from today to each mark (30, 60, 90 days, 13 weeks, the alerts'
+//! horizons). Counts of each climate zone on paths are moved apart as far as its record of few years asks for
+//! ([`super::few_years`]).
 //!
 //! The count's variance has three parts that add up: *chance* is the mean over paths of the law's own variance;
 //! *weather* and *parameters* divide the variance of the law's mean between paths. Where no parameter is drawn all of
@@ -31,6 +28,7 @@
 //! | variance | Float64 | of the count |
 //! | share_weather, share_parameters, share_chance | Float64 | of the variance; they add to 1 |
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{Float64Array, Int64Array, RecordBatch};
@@ -124,8 +122,9 @@ pub struct Counting<'a> {
     pub as_of_day: i32,
     pub kind: CountKind,
     pub delay: &'a ReportDelay,
-    /// [`few_years::factors`], one a column.
-    pub widening: &'a [f64],
+    /// [`few_years::factors`] of each zone, one a column.
+    pub widening: &'a [Vec<f64>],
+    pub zone_of_cell: &'a [u32],
     /// Two paths share each weather, and what they differ by is parameters.
     pub parameters_drawn: bool,
     /// Keep the laws of [`CountForecast::laws`].
@@ -142,6 +141,16 @@ pub struct GroupCounts {
     /// `[column]`: the chances of the parts with large ones, rising; empty: moments say enough.
     parts: Vec<Vec<f64>>,
     paths: usize,
+}
+
+/// A group's counts in one climate zone, by column and, `moments`, path.
+struct ZoneCounts {
+    /// Of the parts of today.
+    first: Vec<f64>,
+    /// Of their successors.
+    renewed: Vec<f64>,
+    moments: Vec<Moments>,
+    expected: ExpectedRow,
 }
 
 impl GroupCounts {
@@ -164,10 +173,44 @@ impl GroupCounts {
 }
 
 impl Counting<'_> {
-    /// Sums over a group's cells.
+    /// Sums over a group's cells, one climate zone after another: what one replays says nothing of the other's weather.
     pub fn counts(&self, sums: &FleetSums, group: usize, mode: usize) -> GroupCounts {
+        let columns = self.plan.columns();
+        let mut by_zone: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        for &cell in &self.groups[group].cells {
+            by_zone.entry(self.zone_of_cell[cell as usize]).or_default().push(cell);
+        }
+        let mut all = GroupCounts {
+            first: vec![0.0; columns],
+            moments: vec![Moments { mean: 0.0, squares: 0.0 }; columns * self.plan.paths],
+            parts: vec![Vec::new(); columns],
+            paths: self.plan.paths,
+        };
+        let (mut renewed, mut expected) = (vec![0.0; columns], ExpectedRow::new(columns));
+        for (&zone, cells) in &by_zone {
+            let of_zone = self.in_zone(sums, zone as usize, cells, mode);
+            for (all, one) in all.moments.iter_mut().zip(&of_zone.moments) {
+                (all.mean, all.squares) = (all.mean + one.mean, all.squares + one.squares);
+            }
+            let add = |all: &mut [f64], own: &[f64]| all.iter_mut().zip(own).for_each(|(all, own)| *all += own);
+            add(&mut all.first, &of_zone.first);
+            add(&mut renewed, &of_zone.renewed);
+            expected.add(&of_zone.expected);
+        }
+        for (column, large) in all.parts.iter_mut().enumerate() {
+            let mut parts: Vec<f64> = expected.parts.iter().flatten().map(|part| part[column]).collect();
+            // In whatever order they came.
+            parts.sort_unstable_by(f64::total_cmp);
+            parts.retain(|&chance| chance > LARGE_CHANCE);
+            if renewed[column] <= WORTH_PAIRING * all.first[column] {
+                *large = parts;
+            }
+        }
+        all
+    }
+
+    fn in_zone(&self, sums: &FleetSums, zone: usize, cells: &[u32], mode: usize) -> ZoneCounts {
         let (plan, columns) = (self.plan, self.plan.columns());
-        let cells = &self.groups[group].cells;
         let place = |cell: u32| cell as usize * self.modes + mode;
         let total = |of: &[u64]| -> Vec<f64> {
             let places = columns * plan.paths;
@@ -187,50 +230,35 @@ impl Counting<'_> {
         for row in cells.iter().filter_map(|&cell| sums.expected.get(place(cell))?.as_ref()) {
             expected.add(row);
         }
-        let renewed_on_paths = self.renewed(&failures, &expected.renewed_q48);
-        let mut counts = GroupCounts { paths: plan.paths, ..GroupCounts::default() };
+        let renewed_on_paths = self.renewed(&sums.successors.spread(plan, zone, mode, &expected.renewed_q48));
+        let (mut moments, mut all_first, mut all_renewed) = (Vec::new(), Vec::new(), Vec::new());
         for column in 0..columns {
             let of = |counts: &[i128]| counts[column] as f64 / (1_u64 << PART_BITS) as f64;
             let (first, standing) = (of(&expected.first_q48), of(&expected.standing_q48));
-            let renewed = of(&expected.renewed_q48);
             let on_paths = column * plan.paths..(column + 1) * plan.paths;
             let centre = mean(failures[on_paths.clone()].iter().copied());
+            all_renewed.push(mean(renewed_on_paths[on_paths.clone()].iter().copied()));
+            all_first.push(first + standing);
             for at in on_paths {
                 let against_mean = if centre > 0.0 { failures[at] / centre } else { 1.0 };
                 let mean = standing + first * against_mean + renewed_on_paths[at];
                 let squares = (squares[at] + of(&expected.squares_q48)).clamp(0.0, mean);
-                counts.moments.push(Moments { mean, squares });
+                moments.push(Moments { mean, squares });
             }
-            let on_paths = &mut counts.moments[column * plan.paths..];
+            let on_paths = &mut moments[column * plan.paths..];
             let paths_per_weather = if self.parameters_drawn { PATHS_PER_WEATHER } else { 1 };
-            few_years::widen(on_paths, self.widening[column], paths_per_weather);
-            counts.first.push(first + standing);
-            let mut parts: Vec<f64> = expected.parts.iter().flatten().map(|part| part[column]).collect();
-            // In whatever order they came.
-            parts.sort_unstable_by(f64::total_cmp);
-            parts.retain(|&chance| chance > LARGE_CHANCE);
-            let alone = renewed <= WORTH_PAIRING * (first + standing);
-            counts.parts.push(if alone { parts } else { Vec::new() });
+            few_years::widen(on_paths, self.widening[zone][column], paths_per_weather);
         }
-        counts
+        ZoneCounts { first: all_first, renewed: all_renewed, moments, expected }
     }
 
-    /// Successors' failures by column and path: the mean path's, times each path's first failures to date.
-    fn renewed(&self, failures: &[f64], renewed_q48: &[i128]) -> Vec<f64> {
+    /// Successors' failures, or reports of them, by column and path; from weeks on paths.
+    fn renewed(&self, failures: &[f64]) -> Vec<f64> {
         let plan = self.plan;
-        let renewed: Vec<f64> = renewed_q48.iter().map(|&sum| sum as f64 / (1_u64 << PART_BITS) as f64).collect();
-        let mut to_date = vec![0.0; plan.paths];
-        let mut on_paths = vec![0.0; renewed.len() * plan.paths];
-        let mut weekly = vec![Vec::with_capacity(plan.weeks); plan.paths];
-        for (week, renewed) in renewed[..plan.weeks].iter().enumerate() {
-            let of_week = &failures[week * plan.paths..][..plan.paths];
-            to_date.iter_mut().zip(of_week).for_each(|(to_date, failures)| *to_date += failures);
-            let centre = mean(to_date.iter().copied());
-            for (weekly, to_date) in weekly.iter_mut().zip(&to_date) {
-                weekly.push(if centre > 0.0 { renewed * to_date / centre } else { *renewed });
-            }
-        }
-        for (path, weekly) in weekly.iter().enumerate() {
+        let mut on_paths = vec![0.0; plan.columns() * plan.paths];
+        for (path, weekly) in failures.chunks(plan.weeks).enumerate() {
+            let reported = (self.kind == CountKind::Reports).then(|| self.delay.reported(weekly));
+            let weekly = reported.as_deref().unwrap_or(weekly);
             for (column, count) in by_column(weekly, plan, &|at| sevenths(plan.marks[at])).into_iter().enumerate() {
                 on_paths[column * plan.paths + path] = count;
             }

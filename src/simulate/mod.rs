@@ -6,8 +6,9 @@
 //! ([`part_use`], [`earlier_use`]) and has the survival kernel follow every part along every path ([`survive`]).
 //! [`settle`] makes of a part's chances what a forecast says: it may have failed, reported ([`failed_parts`]) or not
 //! ([`report_delay`]), competes or retires ([`retirement`]), and its successors fail too ([`course`]); [`expected`] adds
-//! that up by group. [`forecast`] makes the rows of the parts, [`fleet_forecast`] counts of groups by [`count_law`], as
-//! wide as so short a record asks for ([`few_years`]), [`alerts`] the list of whom to warn, alarms of [`crate::monitor`]
+//! that up by group, and [`successors`] says in which weeks and on which paths successors fail. [`forecast`] makes the
+//! rows of the parts, [`fleet_forecast`] counts of groups by [`count_law`], as wide as so short a record asks for
+//! ([`few_years`]), [`alerts`] the list of whom to warn, alarms of [`crate::monitor`]
 //! among them. [`scenario`] changes the future and nothing else.
 
 pub mod alerts;
@@ -31,6 +32,7 @@ pub mod report_delay;
 pub mod retirement;
 pub mod scenario;
 pub mod settle;
+pub mod successors;
 pub mod survive;
 pub mod table;
 pub mod weeks;

@@ -3,11 +3,13 @@
 use fleetwear::backend::survival::{GROUP_BITS, Mark, PathPlan, SurvivalSums};
 use fleetwear::fixed::threefry::threefry2x32;
 use fleetwear::model::life::{cumulative_hazard, damage_at_hazard, exponential_draw};
+use fleetwear::model::survival::{ParameterDraw, SurvivalLaw};
 use fleetwear::simulate::count_law::{CountLaw, Moments, quantile};
 use fleetwear::simulate::course::{Course, CourseLaw, Courses, Service, Start};
-use fleetwear::simulate::expected::{CountKind, ExpectedSums, FleetSums, PartCounts};
+use fleetwear::simulate::expected::{CountKind, ExpectedSums, FleetSums, PartCounts, by_column, sevenths};
 use fleetwear::simulate::fleet_forecast::{Counting, Group};
 use fleetwear::simulate::report_delay::ReportDelay;
+use fleetwear::simulate::successors::Followed;
 
 const WEEKS: usize = 104;
 const BLOCKS: usize = WEEKS / 4;
@@ -169,8 +171,13 @@ fn who_leaves_on_a_known_day_fails_until_then() {
             chances.push(chances[week - 1] + share * (chances[week] - chances[week - 1]));
         }
         let counts = PartCounts::new(&course, &chances, &plan, &courses);
+        let in_service = |at: usize| {
+            let mark = plan.marks[at];
+            course.service.share_at_mark(mark.week as usize, sevenths(mark))
+        };
+        let renewed = by_column(&counts.renewed, &plan, &in_service);
         for (at, until) in [72.0, 76.0, 77.0].into_iter().enumerate() {
-            let to_mark = counts.first[WEEKS + at] + counts.renewed[WEEKS + at];
+            let to_mark = counts.first[WEEKS + at] + renewed[WEEKS + at];
             let expected = 0.5 * f64::min(until, f64::from(days)) / (7.0 * WEEKS as f64);
             assert!((to_mark - expected).abs() < error * expected + 1e-12, "{days} {until}: {to_mark} {expected}");
         }
@@ -292,7 +299,10 @@ fn late_weeks_are_as_wide_as_renewal_on_every_path() {
     // 400 parts that wear out within the horizon, on paths whose use differs by a tenth throughout.
     let (parts, paths) = (400.0, 64);
     let courses = Courses::new(WEEKS, ReportDelay::none(), 0.0, CountKind::Failures);
-    let plan = PathPlan { paths, weeks: WEEKS, ..PathPlan::default() };
+    // One week on record for each path, which it lives through all the time.
+    let source_week = (0..paths as u16).flat_map(|path| vec![path; WEEKS]).collect();
+    let (draws, zones) = (vec![0; paths], 1);
+    let plan = PathPlan { paths, weeks: WEEKS, zones, source_weeks: paths, source_week, draws, ..PathPlan::default() };
     let on_paths: Vec<Steady> = (0..paths)
         .map(|path| Steady::new(4.3, 0.3, 2.2 * (1.0 + 0.173 * (2.0 * (path as f64 + 0.5) / paths as f64 - 1.0))))
         .collect();
@@ -316,7 +326,7 @@ fn late_weeks_are_as_wide_as_renewal_on_every_path() {
         }
     }
     let groups = [Group { group_by: "fleet".into(), value: None, cells: vec![0] }];
-    let (kind, delay, widening) = (CountKind::Failures, ReportDelay::none(), vec![1.0; WEEKS]);
+    let (kind, delay, widening) = (CountKind::Failures, ReportDelay::none(), vec![vec![1.0; WEEKS]]);
     let counting = Counting {
         plan: &plan,
         modes: 1,
@@ -325,11 +335,25 @@ fn late_weeks_are_as_wide_as_renewal_on_every_path() {
         kind,
         delay: &delay,
         widening: &widening,
+        zone_of_cell: &[0],
         parameters_drawn: false,
         keep_laws: false,
     };
 
-    let sums = FleetSums { survival, expected: expected.finish() };
+    let laws = [SurvivalLaw { weibull_shape: 4.3, clock_exponents: vec![1.0] }];
+    let followed = Followed {
+        plan: &plan,
+        laws: &laws,
+        draws: &[ParameterDraw::central(&laws)],
+        sets: vec![vec![0]],
+        delay: &delay,
+        zone_of_cell: &[0],
+        count: kind,
+    };
+    let weeks_lives: Vec<f64> = on_paths.iter().map(|steady| steady.ahead / WEEKS as f64).collect();
+    let expected = expected.finish();
+    let successors = followed.successors(&survival, &expected, &weeks_lives);
+    let sums = FleetSums { survival, expected, successors };
     let rows = counting.rows(&sums);
     let renewals: Vec<Course> = on_paths.iter().map(|steady| steady.follow(ReportDelay::none())).collect();
     for week in [60, 80, 100] {

@@ -4,10 +4,12 @@ mod alarms;
 mod bad_input;
 mod calibration;
 mod course;
+mod exact;
 mod failed;
 mod leaving;
 mod net;
 mod oracle;
+mod successors;
 mod ways;
 
 use std::collections::BTreeMap;
