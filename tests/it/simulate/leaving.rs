@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Date32Array, RecordBatch};
+use arrow::array::{ArrayRef, Date32Array, RecordBatch, StringArray, UInt16Array};
 use fleetwear::engine::SimulatePlan;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -105,4 +105,37 @@ fn an_end_that_the_records_have_passed_was_not_known() {
     assert_eq!(run(Some(TODAY - 40)), without);
     assert_eq!(run(Some(TODAY)), without);
     assert_ne!(run(Some(TODAY + 1)), without, "this one was announced");
+}
+
+/// A file of one row that cannot be used, for nobody knows whose it is.
+fn nobodys_row(plan: &SimulatePlan, day: i32) {
+    let code = || -> ArrayRef { Arc::new(UInt16Array::from(vec![60])) };
+    let columns: [(&str, ArrayRef); 5] = [
+        ("vin", Arc::new(StringArray::from(vec![None::<&str>]))),
+        ("date", Arc::new(Date32Array::from(vec![day]))),
+        ("temp_c", code()),
+        ("humidity_pct", code()),
+        ("distance_km", code()),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let file = std::fs::File::create(plan.data.join("histories/part-900.parquet")).unwrap();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+}
+
+#[test]
+fn a_row_that_cannot_be_used_says_nothing_of_what_was_known() {
+    let run = |row_day: Option<i32>| {
+        let change = |plan: &mut SimulatePlan| {
+            announce(plan, TODAY + 1);
+            row_day.iter().for_each(|&day| nobodys_row(plan, day));
+            plan.as_of_day = Some(TODAY - 60);
+        };
+        simulated(&steady_fleet(12), Layout::ByVehicle(1), change, |out, _| forecasts(out))
+    };
+    let announced = run(None);
+    let flagged = |rows: &Rows| rows.0.iter().filter_map(|key| key[1].as_deref()).any(|one| one.contains("leaves"));
+    assert!(flagged(&announced));
+    assert_eq!(run(Some(TODAY + 30)), announced);
 }
