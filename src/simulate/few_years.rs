@@ -229,7 +229,7 @@ mod tests {
         let (plan, drawn) = (plan(), drawn(ZONES, years));
         let factors = factors(&drawn.sources, &[false; ZONES], &vec![1.0; ZONES], &plan);
         let mut covered = vec![[0.0; 2]; plan.columns()];
-        for zone in 0..ZONES {
+        for (zone, factors) in factors.iter().enumerate() {
             let sums = |of: &dyn Fn(usize) -> f64| -> Vec<f64> {
                 let weeks: Vec<f64> = (0..HORIZON).map(|week| libm::exp(0.1 * of(week))).collect();
                 let to = |mark: &Mark| {
@@ -253,7 +253,7 @@ mod tests {
                     means.sort_unstable_by(f64::total_cmp);
                     let inside = (means[PATHS / 20 - 1]..=means[PATHS - PATHS / 20]).contains(&truth[column]);
                     *covered += f64::from(u8::from(inside)) / ZONES as f64;
-                    widen(&mut moments, factors[zone][column], 1);
+                    widen(&mut moments, factors[column], 1);
                 }
             }
         }

@@ -348,7 +348,9 @@ mod tests {
                 }
                 (found, parts)
             });
-            assert!(much.0 == little.0 && much.1 == 1 && little.1 == 3, "{much:?} {little:?}");
+            // Once they are one run, a row less is read.
+            let parts = if runs.len() > 1 { 3 } else { 2 };
+            assert!(much.0 == little.0 && much.1 == 1 && little.1 == parts, "{much:?} {little:?}");
             much.0
         };
         assert_eq!(read(&runs), expected);

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use fleetwear::simulate::count_law::mixture_below_and_up_to;
+use fleetwear::simulate::count_law::{LARGE_CHANCE, mixture_below_and_up_to};
 
 use super::{DAYS, counts, numbers, simulated, table, texts};
 use crate::small_fleet::{Day, FIRST_DAY, Layout, Order, SmallFleet};
@@ -24,7 +24,7 @@ weibull_shape = 8.0
   characteristic_life = 400
 "#;
 
-/// Vehicles whose days are all alike, with pads of 300 to 424 days.
+/// Vehicles whose days are all alike, with pads of 250 to 424 days.
 fn fleet(vehicles: usize) -> SmallFleet {
     let day = |vehicle: usize, day: i32| Day { vehicle, day: FIRST_DAY + day, temp: 90, humidity: 50, distance: 100 };
     let days = (0..vehicles).flat_map(|vehicle| (0..DAYS).map(move |one| day(vehicle, one))).collect();
@@ -33,7 +33,7 @@ fn fleet(vehicles: usize) -> SmallFleet {
         component: "brake_pad",
         position: None,
         kind: "R",
-        day: FIRST_DAY + (vehicle * 37 % 124) as i32,
+        day: FIRST_DAY + (vehicle * 37 % 174) as i32,
     };
     SmallFleet { text_ids: true, listed: vehicles, days, orders: (0..vehicles).map(replaced).collect() }
 }
@@ -84,14 +84,13 @@ fn the_law_of_a_count_is_the_convolution_of_its_parts_chances() {
         for (at, days) in [30, 60, 90].into_iter().enumerate() {
             let chances: Vec<f64> = columns[at].iter().map(|chance| chance.unwrap()).collect();
             let least = chances.iter().copied().fold(1.0, f64::min);
-            assert!(chances.len() == 48 && least < 0.1, "{days}: {least}");
+            assert!(chances.len() == 48 && (least > LARGE_CHANCE) == (at > 0), "{days}: {least}");
             let (law, exact) = (laws[&days], convolution(&chances));
-            // Chances below a twentieth are joined to a part-wise law of the same moments.
+            // Small chances are joined in a law of their own, of the same moments.
             let off = apart(&law.on_paths, &exact);
-            let all_large = least > 0.05;
-            assert!(off < if all_large { 1e-8 } else { 1e-3 }, "{days} days: {off}");
-            assert!(at == 0 || all_large, "{days}: {least}");
-            assert_eq!((law.variance.weather, law.variance.parameters), (0.0, 0.0));
+            // Successors add some millionths of a failure.
+            assert!(off < if at > 0 { 2e-5 } else { 1e-3 }, "{days} days: {off}");
+            assert!(law.variance.weather + law.variance.parameters < 1e-20, "{days} days: {:?}", law.variance);
             let mut up_to = 0.0;
             let below: Vec<f64> = exact
                 .iter()
@@ -103,7 +102,7 @@ fn the_law_of_a_count_is_the_convolution_of_its_parts_chances() {
             let quantile = |level: f64| below.iter().position(|&up_to| up_to >= level).unwrap() as i64;
             assert_eq!(in_table[at], [0.05, 0.5, 0.95].map(quantile), "{days} days");
             // Neither a part in a hundred more nor the law of Poisson would do.
-            let more: Vec<f64> = chances.iter().map(|p| 1.01 * p).collect();
+            let more: Vec<f64> = chances.iter().map(|p| (1.01 * p).min(1.0)).collect();
             assert!(apart(&law.on_paths, &convolution(&more)) > 3e-3, "{days} days");
             let mean: f64 = chances.iter().sum();
             let poisson: Vec<f64> = (0..80)

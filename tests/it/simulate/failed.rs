@@ -80,6 +80,26 @@ fn a_reported_failure_is_certain_and_no_prediction() {
 }
 
 #[test]
+fn a_failure_is_divided_over_its_parts_modes_by_what_wore_them() {
+    let slower = |plan: &mut SimulatePlan| {
+        alerted(plan);
+        let text = std::fs::read_to_string(&plan.model).unwrap();
+        let (others, rival) = text.split_at(text.find("\"rival\"").unwrap());
+        let rival = rival.replace("characteristic_life = 20000", "characteristic_life = 60000");
+        std::fs::write(&plan.model, others.to_owned() + &rival).unwrap();
+    };
+    simulated(&fleet(true), Layout::ByVehicle(1), slower, |out, _| {
+        let (keys, rows) = forecasts(out);
+        let of = |mode: &str| {
+            let own = |key: &[Option<String>; 3]| key[0] == id(FAILED) && key[1].as_deref() == Some(mode);
+            rows[keys.iter().position(own).unwrap()][0].unwrap()
+        };
+        // A hazard in proportion to the clock, a third as fast.
+        assert!((of("pads") - 0.75).abs() < 1e-6 && (of("rival") - 0.25).abs() < 1e-6, "{}", of("pads"));
+    });
+}
+
+#[test]
 fn an_alert_says_that_it_failed_once() {
     let alerts = |out: &Path, report: &SimulateReport| {
         assert_defined(out);
