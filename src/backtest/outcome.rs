@@ -5,7 +5,7 @@
 //! - a *failure* that was not found to be none;
 //! - a *replacement* without one before it. Its finding decides: confirmed, the defect was there and the part counts as
 //!   failed; not found, it was sound; without a finding nobody knows. The finding may stand on the replacement itself or on
-//!   an inspection or outcome of the part between the cut day and it;
+//!   an inspection or outcome of the part between the cut day and its own day;
 //! - the end of the vehicle's service.
 //!
 //! A failure that had occurred by the cut day and was reported later counts too: whoever acts on a forecast wants to hear
@@ -87,11 +87,12 @@ impl<'a> Outcomes<'a> {
         Self { vehicles, by_component: parts.by_component(vehicles), parts: parts.parts.len(), kind }
     }
 
-    /// All events of a vehicle that ended parts, or may have, in order.
-    fn of(&self, vehicle: u32) -> impl Iterator<Item = &'a FleetEvent> {
+    /// All events of a vehicle, in order.
+    fn of(&self, vehicle: u32) -> &'a [FleetEvent] {
         let events = &self.vehicles.events;
         let from = events.partition_point(|event| event.vehicle < vehicle);
-        events[from..].iter().take_while(move |event| event.vehicle == vehicle)
+        let count = events[from..].partition_point(|event| event.vehicle == vehicle);
+        &events[from..from + count]
     }
 
     /// Whether any event of the model's components counts as a failure.
@@ -109,7 +110,8 @@ impl<'a> Outcomes<'a> {
     pub fn fates(&self, vehicle: u32, cut_day: i32, (starts, there): (&PartStarts, usize)) -> Vec<Option<Fate>> {
         let mut fates: Vec<Option<Fate>> = vec![None; self.parts];
         let mut found: Vec<Option<Finding>> = vec![None; self.parts];
-        for event in self.of(vehicle).filter(|event| known_day(event) > cut_day) {
+        let events = self.of(vehicle);
+        for (place, event) in events.iter().enumerate().filter(|(_, event)| known_day(event) > cut_day) {
             let Some(candidates) = self.by_component.get(event.component as usize) else { continue };
             let placed = candidates.iter().any(|(_, position)| position.is_none() || *position == event.position);
             for &(part, position) in candidates {
@@ -129,7 +131,10 @@ impl<'a> Outcomes<'a> {
                     _ if !placed => End::NotPlaced,
                     _ if !own => continue,
                     EventKind::Failure => End::Failed,
-                    EventKind::Replacement => match (self.kind, event.finding.or(found[part])) {
+                    EventKind::Replacement => match (
+                        self.kind,
+                        event.finding.or(found[part]).or_else(|| later_that_day(event, &events[place + 1..])),
+                    ) {
                         (OutcomeKind::Replacements, _) => End::Failed,
                         (OutcomeKind::Failures, Some(Finding::Confirmed)) => End::FoundDefective,
                         (OutcomeKind::Failures, Some(Finding::NotFound)) => End::FoundSound,
@@ -151,24 +156,44 @@ impl<'a> Outcomes<'a> {
     }
 
     /// Days of the failures of a vehicle's parts from `from` to `to`, both included, with the part: those of a part put in
-    /// after the cut day too. Events that are not placed count for none.
+    /// after the cut day too. A part fails once: what is written of it until it is replaced is the same failure. Events
+    /// that are not placed count for none.
     pub fn failures(&self, vehicle: u32, (from, to): (i32, i32)) -> Vec<(i32, u32)> {
         let mut failures = Vec::new();
+        let mut failed = vec![false; self.parts];
         let last = day_of(&self.vehicles.end_day, vehicle as usize).map_or(to, |end| end.min(to));
-        for event in self.of(vehicle).filter(|event| (from..=last).contains(&event.occurred_day)) {
-            let counts = match self.kind {
-                OutcomeKind::Failures => {
-                    let found = event.kind == EventKind::Replacement && event.finding == Some(Finding::Confirmed);
-                    is_failure(event) || found
-                }
-                OutcomeKind::Replacements => event.kind == EventKind::Replacement,
-            };
-            let Some(candidates) = self.by_component.get(event.component as usize).filter(|_| counts) else { continue };
+        for event in self.of(vehicle).iter().take_while(|event| event.occurred_day <= last) {
+            let Some(candidates) = self.by_component.get(event.component as usize) else { continue };
             let own = candidates.iter().filter(|(_, position)| position.is_none() || *position == event.position);
-            failures.extend(own.map(|(part, _)| (event.occurred_day, *part)));
+            for &(part, _) in own {
+                let failed = &mut failed[part as usize];
+                let fails = match (self.kind, event.kind) {
+                    (OutcomeKind::Failures, EventKind::Failure) => {
+                        is_failure(event) && !std::mem::replace(failed, true)
+                    }
+                    (OutcomeKind::Failures, EventKind::Replacement) => {
+                        !std::mem::replace(failed, false) && event.finding == Some(Finding::Confirmed)
+                    }
+                    (OutcomeKind::Replacements, kind) => kind == EventKind::Replacement,
+                    (OutcomeKind::Failures, EventKind::Inspection | EventKind::Outcome) => false,
+                };
+                if fails && event.occurred_day >= from {
+                    failures.push((event.occurred_day, part));
+                }
+            }
         }
         failures
     }
+}
+
+/// The finding of an inspection or outcome on the day of a replacement, which stands behind it in `events`.
+fn later_that_day(replacement: &FleetEvent, events: &[FleetEvent]) -> Option<Finding> {
+    let same = |event: &&FleetEvent| {
+        (event.component, event.position) == (replacement.component, replacement.position)
+            && matches!(event.kind, EventKind::Inspection | EventKind::Outcome)
+    };
+    let that_day = events.iter().take_while(|event| event.occurred_day == replacement.occurred_day);
+    that_day.filter(same).find_map(|event| event.finding)
 }
 
 fn is_failure(event: &FleetEvent) -> bool {
@@ -275,6 +300,35 @@ mod tests {
         assert_eq!(seen, [hidden, hidden, Some((110, End::Replaced))]);
         let seen = fates(vec![event(1, Failure, 105), event(1, Replacement, 110)], OutcomeKind::Replacements);
         assert_eq!(seen, [None, None, Some((110, End::Failed))]);
+    }
+
+    #[test]
+    fn a_finding_of_the_same_day_decides_too() {
+        use EventKind::{Inspection, Outcome, Replacement};
+        let found = |kind, day, finding| FleetEvent { finding: Some(finding), ..event(1, kind, day) };
+        for kind in [Inspection, Outcome] {
+            let same =
+                fates(vec![event(1, Replacement, 150), found(kind, 150, Finding::NotFound)], OutcomeKind::Failures);
+            assert_eq!(same[2], Some((150, End::FoundSound)));
+            let later =
+                fates(vec![event(1, Replacement, 150), found(kind, 151, Finding::NotFound)], OutcomeKind::Failures);
+            assert_eq!(later[2], Some((150, End::Replaced)), "it may be the next part's");
+        }
+    }
+
+    #[test]
+    fn a_part_fails_once_until_it_is_replaced() {
+        use EventKind::{Failure, Replacement};
+        let confirmed = |day| FleetEvent { finding: Some(Finding::Confirmed), ..event(1, Replacement, day) };
+        let failures = |events: Vec<FleetEvent>, from| {
+            let (vehicles, parts) = (vehicles(events), parts());
+            Outcomes::new(&vehicles, &parts, OutcomeKind::Failures).failures(0, (from, 200))
+        };
+        let written_twice =
+            vec![event(1, Failure, 110), event(1, Failure, 112), confirmed(112), event(1, Failure, 150)];
+        assert_eq!(failures(written_twice.clone(), 101), [(110, 2), (150, 2)]);
+        assert_eq!(failures(written_twice, 111), [(150, 2)], "the failure was before");
+        assert_eq!(failures(vec![confirmed(120), confirmed(130)], 101), [(120, 2), (130, 2)]);
     }
 
     #[test]
