@@ -4,6 +4,8 @@
 //! finished once.
 
 pub mod cpu;
+pub mod cube;
+pub mod cube_gate;
 pub mod devices;
 pub mod gate;
 #[cfg(feature = "gpu")]
@@ -99,6 +101,8 @@ pub enum BackendError {
     Gate(#[from] GateError),
     #[error(transparent)]
     SurvivalGate(#[from] survival::SurvivalGateError),
+    #[error(transparent)]
+    CubeGate(#[from] cube::CubeGateError),
 }
 
 impl BackendError {
@@ -106,7 +110,11 @@ impl BackendError {
     pub fn is_device_failure(&self) -> bool {
         match self {
             Self::Lost { .. } | Self::OutOfMemory { .. } | Self::Refused { .. } | Self::Timeout { .. } => true,
-            Self::NoDevice { .. } | Self::Interrupted(_) | Self::Gate(_) | Self::SurvivalGate(_) => false,
+            Self::NoDevice { .. }
+            | Self::Interrupted(_)
+            | Self::Gate(_)
+            | Self::SurvivalGate(_)
+            | Self::CubeGate(_) => false,
         }
     }
 }

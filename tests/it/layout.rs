@@ -5,6 +5,7 @@ use std::mem::offset_of;
 
 use fleetwear::backend::cpu::survival_scalar;
 use fleetwear::backend::gpu::batch::{DAMAGE_SUMS, DRIVER_SUMS, Dispatch, Input, NO_MASKS, SHARED_BINDINGS, TILE_ROWS};
+use fleetwear::backend::gpu::cube::{self, CUBE_BINDINGS, Cube};
 use fleetwear::backend::gpu::shaders;
 use fleetwear::backend::gpu::survival_words::{self, SURVIVAL_BINDINGS, Survival};
 use fleetwear::fixed::exp2::INCREMENT_CAP_Q48;
@@ -15,11 +16,12 @@ use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, BinaryOperator, Block, Expression, Function, Handle, Literal, Module, Statement, TypeInner};
 
 /// Every composed shader.
-fn all() -> [(&'static str, &'static str); 5] {
+fn all() -> [(&'static str, &'static str); 6] {
     [
         ("damage", shaders::DAMAGE),
         ("drivers", shaders::DRIVERS),
         ("survival", shaders::SURVIVAL),
+        ("cube", shaders::CUBE),
         ("fixed", shaders::FIXED),
         ("rng", shaders::RNG),
     ]
@@ -200,6 +202,32 @@ fn survival_shares_struct_bindings_and_constants_with_the_host() {
     assert_eq!(module.entry_points.len(), 1);
     assert_eq!(module.entry_points[0].name, shaders::SURVIVAL_ENTRY);
     assert_eq!(module.entry_points[0].workgroup_size, [survival_words::PATH_LANES as u32, 1, 1]);
+}
+
+#[test]
+fn cubes_share_struct_bindings_and_constants_with_the_host() {
+    let (module, _) = parse(shaders::CUBE).unwrap();
+    let offsets = vec![
+        ("cells".to_owned(), offset_of!(Cube, cells)),
+        ("column_words".to_owned(), offset_of!(Cube, column_words)),
+    ];
+    assert_eq!(members(&module, "Cube"), (offsets, size_of::<Cube>()));
+    let expected: Vec<_> = (CUBE_BINDINGS.iter().zip(0..))
+        .map(|((name, read_only), at)| (0, at, (*name).to_owned(), *read_only))
+        .collect();
+    assert_eq!(bindings(&module), expected);
+    for (name, value) in [
+        ("WINDOW_CELLS", cube::WINDOW_CELLS),
+        ("WORKGROUP_LANES", cube::WORKGROUP_LANES),
+        ("TASK_WORDS", cube::TASK_WORDS),
+        ("RUN_WORDS", cube::RUN_WORDS),
+        ("RUN_STEPS", cube::RUN_STEPS),
+        ("WINDOW_STEPS", cube::WINDOW_STEPS),
+    ] {
+        assert_eq!(constant(&module, name), value as u32, "{name}");
+    }
+    assert_eq!(module.entry_points[0].name, shaders::CUBE_ENTRY);
+    assert_eq!(module.entry_points[0].workgroup_size, [cube::WORKGROUP_LANES as u32, 1, 1]);
 }
 
 /// What a kernel may not contain, or nothing. An untyped constant that naga folds into an integer is none of it: no

@@ -5,9 +5,12 @@
 //! for bit. [`drivers`] sums what explains a vehicle's rate, [`tables`] is the layout that they read, [`ranges`] the
 //! shared, growing, locked storage of all sums.
 //!
-//! [`survival`] is the other backend: [`survival_starts`] lays its futures and parts out, [`survival_scalar`] is its
+//! [`survival`] is the second backend: [`survival_starts`] lays its futures and parts out, [`survival_scalar`] is its
 //! reference kernel, `survival_avx2` and `survival_avx512` are its twins.
+//!
+//! [`cube`] is the third.
 
+pub mod cube;
 pub mod damage;
 pub mod drivers;
 pub mod instructions;

@@ -3,10 +3,11 @@
 //! [`device`] finds and opens an adapter and turns everything that can go wrong on one into typed errors; [`damage`]
 //! is the backend; [`batch`] lays tables and columns out for the shaders, [`stage`] carries columns over, [`sums`]
 //! holds what the kernels add to, [`shaders`] is the source text, [`trial`] says whether a device pays, [`upload`] how long
-//! the way there takes. [`survival`], [`survival_words`] and [`survival_trial`] are the other backend, its layout and
-//! its trial.
+//! the way there takes. [`survival`], [`survival_words`] and [`survival_trial`] are the second backend, its layout and
+//! its trial; [`cube`] is the third.
 
 pub mod batch;
+pub mod cube;
 pub mod damage;
 pub mod device;
 pub mod limits;

@@ -24,6 +24,10 @@ pub const SURVIVAL: &str = concat!(
 );
 pub const SURVIVAL_ENTRY: &str = "add_parts";
 
+/// The cube kernel.
+pub const CUBE: &str = include_str!("../../../shaders/cube.wgsl");
+pub const CUBE_ENTRY: &str = "add_cells";
+
 /// Functions alone, for kernels to come and for tests that compare them with their twins.
 pub const FIXED: &str = include_str!("../../../shaders/fixed.wgsl");
 pub const RNG: &str = include_str!("../../../shaders/rng.wgsl");

@@ -24,7 +24,7 @@ pub struct VehicleRange {
 }
 
 /// A buffer of zeros that kernels add to.
-fn zeros(gpu: &Gpu, what: &'static str, bytes: u64) -> Result<wgpu::Buffer, BackendError> {
+pub fn zeros(gpu: &Gpu, what: &'static str, bytes: u64) -> Result<wgpu::Buffer, BackendError> {
     let buffer = gpu.buffer(what, bytes.max(4), wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC)?;
     let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
     encoder.clear_buffer(&buffer, 0, None);

@@ -237,7 +237,7 @@ fn wide(low: u32, high: u32) -> u64 {
 }
 
 /// A buffer with these words. An empty one keeps a few bytes, since a binding must have some.
-fn filled(gpu: &Gpu, what: &'static str, words: &[u32]) -> Result<wgpu::Buffer, BackendError> {
+pub fn filled(gpu: &Gpu, what: &'static str, words: &[u32]) -> Result<wgpu::Buffer, BackendError> {
     let buffer = gpu.buffer(what, 4 * words.len().max(4) as u64, wgpu::BufferUsages::STORAGE)?;
     gpu.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(words));
     gpu.check(what, 4 * words.len() as u64)?;
