@@ -38,6 +38,7 @@
 //! | [`simulate`] | the fleet's futures: week profiles, paths, forecasts of parts and groups, alerts, scenarios |
 //! | [`fit`] | what life laws' parameters are, and how well they are known |
 //! | [`backtest`] | how good stated chances were: outcomes, measures, what is written of them |
+//! | [`discover`] | conditions on pairs of channels under which more fails than the model says |
 //! | [`synth`] | a fleet with planted facts and its truth |
 //! | [`engine`] | the conductor: reader → batches → backend → reducers → writer |
 //! | [`run`] | cancellation and events of a run |
@@ -54,6 +55,7 @@
 pub mod backend;
 pub mod backtest;
 pub mod cli;
+pub mod discover;
 pub mod engine;
 pub mod fit;
 pub mod fixed;

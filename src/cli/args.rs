@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::backtest::BacktestArgs;
+use super::discover::DiscoverArgs;
 use super::fit::FitArgs;
 use super::simulate::SimulateArgs;
 use super::values::{AsOf, MaxBad, MemoryLimit, SpillFolder, ZoneShare};
@@ -44,6 +45,7 @@ pub enum Command {
     Simulate(SimulateArgs),
     Fit(Box<FitArgs>),
     Backtest(Box<BacktestArgs>),
+    Discover(Box<DiscoverArgs>),
     Verify(VerifyArgs),
     Bench(BenchArgs),
     /// List the graphics adapters, with their limits and why each would or would not be taken

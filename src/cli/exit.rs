@@ -11,6 +11,7 @@ use super::bench::recipe::RecipeError;
 use super::worst::WorstError;
 use crate::backend::BackendError;
 use crate::backtest::BacktestError;
+use crate::discover::error::DiscoverError;
 use crate::engine::EngineError;
 use crate::fit::history::HistoryFitError;
 use crate::fit::lives::LivesError;
@@ -135,6 +136,7 @@ fn of_engine(error: &EngineError) -> Exit {
         EngineError::Fit(error) => of_history_fit(error),
         EngineError::Backtest(error) => of_backtest(error),
         EngineError::AtCut { source, .. } => of_engine(source),
+        EngineError::Discover(error) => of_discover(error),
         EngineError::Interrupted(_) => Exit::Interrupted,
         EngineError::UnknownAttribute { .. } | EngineError::ColumnTwice { .. } | EngineError::Monitor(_) => {
             Exit::Config
@@ -182,6 +184,17 @@ fn of_history_fit(error: &HistoryFitError) -> Exit {
         HistoryFitError::TooMany { .. } | HistoryFitError::TooManyRatios { .. } => Exit::Limit,
         HistoryFitError::Model(error) => of_model(error),
         HistoryFitError::Simulate(error) => of_simulate(error),
+    }
+}
+
+fn of_discover(error: &DiscoverError) -> Exit {
+    match error {
+        DiscoverError::UnknownMode { .. }
+        | DiscoverError::UnknownChannel { .. }
+        | DiscoverError::UnknownAttribute { .. } => Exit::Usage,
+        DiscoverError::TooFewChannels { .. } | DiscoverError::TooFewEvents { .. } => Exit::Input,
+        DiscoverError::Model(error) => of_model(error),
+        DiscoverError::Fit(error) => of_history_fit(error),
     }
 }
 
@@ -250,7 +263,7 @@ fn of_backend(error: &BackendError) -> Exit {
         | BackendError::Timeout { .. } => Exit::Device,
         BackendError::OutOfMemory { .. } => Exit::Limit,
         BackendError::Interrupted(_) => Exit::Interrupted,
-        BackendError::Gate(_) | BackendError::SurvivalGate(_) => Exit::Internal,
+                BackendError::Gate(_) | BackendError::SurvivalGate(_) | BackendError::CubeGate(_) => Exit::Internal,
     }
 }
 

@@ -12,6 +12,7 @@ mod check;
 mod console;
 mod demo;
 mod devices;
+mod discover;
 pub mod exit;
 mod fit;
 mod fit_histories;
@@ -75,6 +76,7 @@ fn run(command: Command, console: &Console) -> Result<Exit, CliError> {
         Command::Synth(args) => synth::run(args, console),
         Command::Score(args) => score::run(args, console),
         Command::Simulate(args) => simulate::run(args, console),
+        Command::Discover(args) => discover::run(*args, console),
         Command::Fit(args) => fit::run(*args, console),
         Command::Backtest(args) => backtest::run(*args, console),
         Command::Verify(args) => verify::run(args, console),

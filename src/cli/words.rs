@@ -13,6 +13,11 @@ macro_rules! words {
 }
 
 words! {
+    Rectangles "rectangles searched" "搜索的矩形数"
+    ChanceOfAny "chance of as clear a finding" "偶然得到同样结果的概率"
+    NothingFound "nothing found that chance does not give as often" "未发现超出偶然的规律"
+    Finding "finding" "发现"
+    CrudeRatio "crude ratio" "粗倍数"
     Error "error" "错误"
     Hint "hint" "提示"
     Warning "warning" "警告"

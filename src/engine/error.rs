@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::backend::BackendError;
 use crate::backtest::BacktestError;
+use crate::discover::error::DiscoverError;
 use crate::fit::history::HistoryFitError;
 use crate::fleet::error::FleetError;
 use crate::fleet::scan::SinkError;
@@ -42,6 +43,8 @@ pub enum EngineError {
     /// What went wrong on one cut day of a back-test.
     #[error("as of {as_of}: {source}")]
     AtCut { as_of: String, source: Box<EngineError> },
+    #[error(transparent)]
+    Discover(#[from] DiscoverError),
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
     /// `--keep` names an attribute that the vehicles table lacks.

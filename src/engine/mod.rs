@@ -8,6 +8,7 @@ pub mod backtest;
 mod backtest_cut;
 pub mod backtest_plan;
 mod backtest_write;
+pub mod discover;
 pub mod error;
 pub mod fit;
 mod histories;
@@ -34,6 +35,7 @@ pub mod write_scores;
 
 pub use backtest::backtest;
 pub use backtest_plan::{BacktestPlan, BacktestReport};
+pub use discover::{DiscoverPlan, DiscoverReport, discover};
 pub use error::EngineError;
 pub use fit::{FitPlan, FitReport, fit, fit_histories};
 pub use inspect::{InspectPlan, Inspection, inspect_vehicle};

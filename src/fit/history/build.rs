@@ -41,6 +41,13 @@ pub struct Increments {
     met: Vec<Vec<u32>>,
 }
 
+impl Increments {
+    /// Of a mechanism of the model, by record.
+    pub fn of(&self, mechanism: usize) -> &[f64] {
+        &self.lives[mechanism]
+    }
+}
+
 impl FixedRates {
     /// `channels`: the dictionary's channels that the records hold, in the order of their columns.
     pub fn new(model: &Model, free: &[ParameterPath], schema: &Schema, channels: &[usize]) -> Result<Self, ModelError> {

@@ -29,12 +29,13 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("simulate", &["backend", "fixed", "fleet", "model", "monitor", "run", "score"]),
     ("fit", &["fixed", "fleet", "model", "run", "score", "simulate", "svg"]),
     ("backtest", &["fit", "fixed", "fleet", "model", "score", "simulate", "svg"]),
+    ("discover", &["backend", "fit", "fixed", "fleet", "model", "run", "score", "simulate", "svg"]),
     ("synth", &["fixed", "fleet", "model", "run"]),
-    ("engine", &["backend", "backtest", "fit", "fixed", "fleet", "model", "monitor", "run", "score", "simulate"]),
+    ("engine", &["backend", "backtest", "discover", "fit", "fixed", "fleet", "model", "monitor", "run", "score", "simulate"]),
     (
         "cli",
         &[
-            "backend", "backtest", "engine", "fit", "fixed", "fleet", "model", "monitor", "run", "score", "simulate",
+            "backend", "backtest", "discover", "engine", "fit", "fixed", "fleet", "model", "monitor", "run", "score", "simulate",
             "synth",
         ],
     ),

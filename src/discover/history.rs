@@ -1,0 +1,343 @@
+//! From whole vehicles' records to what was expected of each, and where the failures fell.
+//!
+//! Key idea: lives are told as in a fit ([`crate::fit::history::lives`]), so what a fit leaves out is left out here. While a
+//! part is at risk, each record is expected to see as many failures as the cumulative hazard grows on it by the life
+//! law from the part's own clocks, times the chance that such a failure would have been reported by now. A failure
+//! belongs to the record of its day, or to the last use before it.
+//!
+//! Units: hazards in expected failures; clocks in lives; days of the dataset's axis.
+
+use chrono::{Datelike, NaiveDate, TimeDelta};
+
+use super::error::DiscoverError;
+use super::request::DiscoverRequest;
+use super::survey::{Block, EventRow, LATE_DAYS, NO_VALUE};
+use crate::fit::history::build::{Calendar, FixedRates, Increments};
+use crate::fit::history::likelihood::{Delays, End, Life};
+use crate::fit::history::lives::{Dates, LifeCounts, Position, Records, is_failure, known_on, lives};
+use crate::fit::history::sample::Kept;
+use crate::fleet::chunk::Chunk;
+use crate::fleet::dataset::Dataset;
+use crate::fleet::dictionary::Period;
+use crate::fleet::shard::shard_of;
+use crate::fleet::time::TimeAxis;
+use crate::fleet::vehicles::{Attribute, FleetEvent, Ids, day_of};
+use crate::model::channel::Channel;
+use crate::model::compile::compile;
+use crate::model::life::cumulative_hazard;
+use crate::model::spec::{Exposure, Model};
+use crate::score::parts::{ModeParts, Parts};
+use crate::simulate::report_delay::ReportDelay;
+use crate::simulate::weeks::{DAYS_PER_WEEK, RecordLength, WeekAxis, span};
+
+/// A failure mode's law: shape, and its mechanisms with their clock exponents.
+struct ModeLaw {
+    weibull_shape: f64,
+    mechanisms: Vec<(usize, f64)>,
+}
+
+/// What turns records into expectations.
+pub struct Histories<'a> {
+    dataset: &'a Dataset,
+    ids: Ids,
+    request: &'a DiscoverRequest,
+    rates: FixedRates,
+    laws: Vec<ModeLaw>,
+    component: Option<u32>,
+    positions: Vec<u32>,
+    constant_rates: bool,
+    calendar: Calendar,
+    delays: Delays,
+    zone: Option<&'a Attribute>,
+    crossed: Vec<&'a Attribute>,
+    first_month: i32,
+    months: usize,
+    /// Indices into the dictionary's channels, to be read in this order.
+    pub channels: Vec<usize>,
+    /// Which of them are looked at.
+    looked_at: Vec<usize>,
+}
+
+/// What became of some vehicles.
+#[derive(Clone, Debug, Default)]
+pub struct Walked {
+    pub block: Block,
+    pub events: Vec<EventRow>,
+    pub counts: LifeCounts,
+    /// Failures on days without a record: placed at the record that follows, or the last use.
+    pub without_record: u64,
+    /// Vehicles that neither the vehicles table nor the events know.
+    pub unknown_vehicles: u64,
+}
+
+impl<'a> Histories<'a> {
+    /// # Errors
+    ///
+    /// A model that the dataset does not serve; unknown channels or attributes.
+    pub fn new(dataset: &'a Dataset, given: &Model, request: &'a DiscoverRequest) -> Result<Self, DiscoverError> {
+        let model = request.model(given)?;
+        let schema = dataset.dictionary.schema();
+        let compiled = compile(&model, &schema)?;
+        let looked_at = request.channels(dataset)?;
+        let mut channels = compiled.channels.clone();
+        channels.extend(looked_at.iter().filter(|channel| !compiled.channels.contains(channel)));
+        let place = |channel: &usize| channels.iter().position(|one| one == channel).unwrap_or(0);
+        let looked_at = looked_at.iter().map(place).collect();
+        let rates = FixedRates::new(&model, &[], &schema, &channels)?;
+        let laws = (compiled.modes.iter())
+            .map(|mode| ModeLaw {
+                weibull_shape: mode.weibull_shape,
+                mechanisms: (mode.mechanisms.clone())
+                    .map(|mechanism| (mechanism, compiled.mechanisms[mechanism].clock_exponent))
+                    .collect(),
+            })
+            .collect();
+        let vehicles = &dataset.vehicles;
+        let code = |names: &[String], name: &String| names.iter().position(|known| known == name);
+        let first = &model.modes[0];
+        let period = &dataset.dictionary.histories.period;
+        let parts: Vec<ModeParts> = (model.modes.iter())
+            .map(|mode| ModeParts { id: &mode.id, component: &mode.component, positions: &mode.positions })
+            .collect();
+        let ticks_are_weeks = dataset.axis == TimeAxis::Integer && *period == Period::Week;
+        let axis = WeekAxis { axis: dataset.axis, ticks_are_weeks };
+        let delay = ReportDelay::estimate(vehicles, &Parts::new(&parts), axis, request.as_of_day);
+        let unit_days = if ticks_are_weeks { DAYS_PER_WEEK } else { 1 };
+        let zone = request.zone(dataset)?;
+        let month_of = |day: i32| month(dataset.axis, day).unwrap_or(0);
+        let first_month = dataset.earliest_day().map_or(0, month_of);
+        let mechanisms = || model.modes.iter().flat_map(|mode| &mode.mechanisms);
+        Ok(Self {
+            ids: dataset.ids.ids(),
+            component: code(&vehicles.components, &first.component).map(|code| code as u32),
+            positions: (first.positions.iter().enumerate())
+                .map(|(place, name)| {
+                    code(&vehicles.positions, name).map_or(u32::MAX - place as u32, |code| code as u32)
+                })
+                .collect(),
+            constant_rates: mechanisms()
+                .all(|one| one.exposure == Exposure::Days && one.terms.is_empty() && one.interactions.is_empty()),
+            calendar: Calendar {
+                axis: dataset.axis,
+                length: match period {
+                    Period::Day | Period::Trip => RecordLength::Day,
+                    Period::Week => RecordLength::Week,
+                    Period::Month => RecordLength::CalendarMonth,
+                    Period::Channel(_) => RecordLength::Column(0),
+                },
+                record_days: match dataset.axis {
+                    TimeAxis::Integer => 1,
+                    TimeAxis::Days | TimeAxis::SecondsSince2000 => libm::ceil(period.usual_days()) as i32,
+                },
+            },
+            delays: delay.map_or_else(Delays::none, |law| Delays::of(&law.days, unit_days)),
+            crossed: request.crossed(dataset, zone)?,
+            first_month,
+            months: (month_of(request.as_of_day) - first_month).clamp(0, 1_200) as usize + 1,
+            zone,
+            dataset,
+            request,
+            rates,
+            laws,
+            channels,
+            looked_at,
+        })
+    }
+
+    /// The channels that are looked at.
+    pub fn looked_at(&self) -> Vec<Channel> {
+        let of = |place: &usize| self.dataset.dictionary.channels[self.channels[*place]].channel.clone();
+        self.looked_at.iter().map(of).collect()
+    }
+
+    /// The attributes that are crossed, with their values.
+    pub fn attributes(&self) -> Vec<(String, Vec<String>)> {
+        self.crossed.iter().map(|one| (one.name.clone(), one.values.clone())).collect()
+    }
+
+    /// Zone and year of each stratum; vehicles without a zone come last.
+    pub fn strata(&self) -> Vec<(String, Option<i32>)> {
+        let mut zones = self.zone.map(|zone| zone.values.clone()).unwrap_or_default();
+        zones.push(String::new());
+        let years: Vec<Option<i32>> = (0..self.months as i32)
+            .map(|month| (self.dataset.axis != TimeAxis::Integer).then(|| (self.first_month + month).div_euclid(12)))
+            .collect();
+        zones.iter().flat_map(|zone| years.iter().map(move |year| (zone.clone(), *year))).collect()
+    }
+
+    fn stratum(&self, vehicle: usize, day: i32) -> u32 {
+        let zones = self.zone.map_or(0, |zone| zone.values.len());
+        let own = self.zone.and_then(|zone| zone.code.get(vehicle)).map_or(zones, |code| (*code as usize).min(zones));
+        let month = month(self.dataset.axis, day).unwrap_or(0) - self.first_month;
+        (own * self.months + month.clamp(0, self.months as i32 - 1) as usize) as u32
+    }
+
+    /// Walks through whole vehicles.
+    pub fn walk(&self, chunk: &Chunk) -> Walked {
+        let mut walked = Walked { block: Block::new(self.looked_at.len(), self.crossed.len()), ..Walked::default() };
+        let mut from = 0;
+        while from < chunk.len() {
+            let vehicle = chunk.vehicle[from];
+            let to = from + chunk.vehicle[from..].iter().take_while(|other| **other == vehicle).count();
+            if (vehicle as usize) < self.dataset.vehicles.known {
+                self.vehicle(vehicle, chunk, from..to, &mut walked);
+            } else {
+                walked.unknown_vehicles += 1;
+            }
+            from = to;
+        }
+        walked
+    }
+
+    fn vehicle(&self, vehicle: u32, chunk: &Chunk, rows: std::ops::Range<usize>, walked: &mut Walked) {
+        let index = vehicle as usize;
+        let vehicles = &self.dataset.vehicles;
+        let as_of = self.request.as_of_day;
+        let events: Vec<&FleetEvent> = vehicles.events
+            [vehicles.events.partition_point(|event| event.vehicle < vehicle)..]
+            .iter()
+            .take_while(|event| event.vehicle == vehicle)
+            .filter(|event| known_on(event, as_of) && Some(event.component) == self.component)
+            .collect();
+        let mut kept = Kept { ticks: chunk.tick[rows.clone()].to_vec(), codes: Vec::new() };
+        for row in rows.clone() {
+            kept.codes.extend(chunk.codes.iter().map(|codes| codes[row]));
+        }
+        let increments = self.rates.increments(&kept, self.channels.len(), &self.rates.masks(vehicles, index));
+        let days = |tick: i32| match self.calendar.axis {
+            TimeAxis::Integer => (tick, tick),
+            TimeAxis::Days | TimeAxis::SecondsSince2000 => {
+                span(self.calendar.length, self.calendar.axis.day(tick), self.calendar.record_days)
+            }
+        };
+        let last_days: Vec<i32> = kept.ticks.iter().map(|&tick| days(tick).1).collect();
+        let mut used = vec![0_u32];
+        for row in 0..kept.ticks.len() {
+            let moved = self.mechanisms().any(|mechanism| increments.of(mechanism)[row] > 0.0);
+            used.push(if moved { row as u32 + 1 } else { used[row] });
+        }
+        let records = Records {
+            axis: self.calendar.axis,
+            ticks: &kept.ticks,
+            last_days: &last_days,
+            first_day: kept.ticks.first().map_or(i32::MAX, |&tick| days(tick).0),
+            used: &used,
+        };
+        let dates = Dates {
+            in_service_day: vehicles.in_service_day(index).filter(|&day| day <= as_of),
+            last_day: day_of(&vehicles.end_day, index).map_or(as_of, |day| day.min(as_of)),
+            record_days: self.calendar.record_days,
+            events_since: self.request.events_since,
+            prior_use_days: self.request.prior_use_days as i32,
+            constant_rates: self.constant_rates,
+        };
+        let mut found: Vec<Life> = Vec::new();
+        if self.positions.is_empty() {
+            found = lives(&records, &dates, &events, None, &self.delays, &mut walked.counts);
+        }
+        for &code in &self.positions {
+            let position = Position { code, all: &self.positions };
+            found.extend(lives(&records, &dates, &events, Some(position), &self.delays, &mut walked.counts));
+        }
+        let reported = self.reported(&last_days, dates.last_day);
+        let mut expected = vec![0.0; kept.ticks.len()];
+        for life in &found {
+            self.expect(life, &increments, &reported, &mut expected);
+        }
+        let id = match &self.ids {
+            Ids::Integer(ids) => shard_of(&ids[index].to_le_bytes(), u32::MAX),
+            Ids::Text(ids) => shard_of(ids[index].as_bytes(), u32::MAX),
+        };
+        let values: Vec<u32> =
+            self.crossed.iter().map(|one| one.code.get(index).copied().unwrap_or(NO_VALUE)).collect();
+        let width = self.channels.len();
+        let codes_of =
+            |row: usize| -> Vec<u16> { self.looked_at.iter().map(|place| kept.codes[row * width + place]).collect() };
+        for life in &found {
+            let End::Failed { by, .. } = life.end else { continue };
+            let row = by as usize - 1;
+            let earlier = LATE_DAYS.map(|late| {
+                let before = last_days.partition_point(|&last| last < last_days[row] - late);
+                (before < row && before as u32 >= life.start).then(|| codes_of(before))
+            });
+            let stratum = self.stratum(index, self.calendar.axis.day(kept.ticks[row]));
+            walked.events.push(EventRow { id, stratum, codes: codes_of(row), earlier, values: values.clone() });
+        }
+        let covered = |day: i32| {
+            let place = last_days.partition_point(|&last| last < day);
+            kept.ticks.get(place).is_some_and(|&tick| days(tick).0 <= day)
+        };
+        let without = events.iter().filter(|event| is_failure(event) && !covered(event.occurred_day));
+        walked.without_record += without.count() as u64;
+        let block = &mut walked.block;
+        for (row, expected) in expected.iter().enumerate().filter(|(_, expected)| **expected > 0.0) {
+            block.id.push(id);
+            block.tick.push(kept.ticks[row]);
+            block.stratum.push(self.stratum(index, self.calendar.axis.day(kept.ticks[row])));
+            block.expected.push(*expected);
+            for (column, place) in block.codes.iter_mut().zip(&self.looked_at) {
+                column.push(kept.codes[row * width + place]);
+            }
+            for (column, value) in block.values.iter_mut().zip(&values) {
+                column.push(*value);
+            }
+        }
+    }
+
+    fn mechanisms(&self) -> impl Iterator<Item = usize> {
+        self.laws.iter().flat_map(|law| law.mechanisms.iter().map(|(mechanism, _)| *mechanism))
+    }
+
+    /// By record: the chance that a failure on it would have been reported by the last day.
+    fn reported(&self, last_days: &[i32], last_day: i32) -> Vec<f64> {
+        let chance = |day: &i32| {
+            let known = self.delays.days.iter().zip(&self.delays.chances);
+            known.filter(|(delay, _)| day.saturating_add(**delay) <= last_day).map(|(_, chance)| chance).sum()
+        };
+        last_days.iter().map(chance).collect()
+    }
+
+    /// Adds what a life's records were expected to see.
+    fn expect(&self, life: &Life, increments: &Increments, reported: &[f64], expected: &mut [f64]) {
+        let end = match &life.end {
+            End::Failed { by, .. } => *by,
+            End::Working { at } => *at,
+            End::Unreported { at } => at.iter().copied().max().unwrap_or(life.start),
+        } as usize;
+        let start = life.start as usize;
+        for law in &self.laws {
+            let mut clocks: Vec<f64> = (law.mechanisms.iter())
+                .map(|(mechanism, _)| match life.before {
+                    None => 0.0,
+                    Some((until, times)) => {
+                        f64::from(times) * increments.of(*mechanism)[start..until as usize].iter().sum::<f64>()
+                    }
+                })
+                .collect();
+            let hazard = |clocks: &[f64]| {
+                let share = |(clock, (_, exponent)): (&f64, &(usize, f64))| {
+                    if *exponent == 1.0 { *clock } else { libm::pow(*clock, *exponent) }
+                };
+                cumulative_hazard(clocks.iter().zip(&law.mechanisms).map(share).sum(), law.weibull_shape)
+            };
+            let mut before = hazard(&clocks);
+            for row in start..end {
+                for (clock, (mechanism, _)) in clocks.iter_mut().zip(&law.mechanisms) {
+                    *clock += increments.of(*mechanism)[row];
+                }
+                let after = hazard(&clocks);
+                expected[row] += (after - before) * reported[row];
+                before = after;
+            }
+        }
+    }
+}
+
+/// Months since the year 0 of the calendar; `None` where days are no dates.
+fn month(axis: TimeAxis, day: i32) -> Option<i32> {
+    if axis == TimeAxis::Integer {
+        return None;
+    }
+    let date = NaiveDate::default().checked_add_signed(TimeDelta::days(i64::from(day)))?;
+    Some(date.year() * 12 + date.month0() as i32)
+}

@@ -1,0 +1,445 @@
+//! Discovering interactions: three passes over whole vehicles, then the folder.
+//!
+//! Key idea: the first pass learns how often each code occurs and what is expected of each zone's month, and keeps the
+//! failures; the second sums the cubes and samples the pool; the third looks at the accepted candidates code by code, and
+//! is left out where there is none. Each vehicle is walked through by itself, so memory does not grow with the records;
+//! all that is summed is integer or sampled by number, so neither order nor threads show.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError, RwLock};
+use std::time::Instant;
+
+use super::error::EngineError;
+use super::fit::Reading;
+use super::report::day_text;
+use super::score::{thread_pool, warn};
+use crate::backend::cpu::cube::CpuCube;
+use crate::backend::cube::CubeSums;
+use crate::discover::error::{DiscoverError, FEWEST_EVENTS};
+use crate::discover::findings::{Finding, Names, Searched, accepted, finding, prior};
+use crate::discover::heat_map::{self, Axis};
+use crate::discover::history::{Histories, Walked};
+use crate::discover::output;
+use crate::discover::passes::{CloseUp, CubePass, Seen, View, event_places, without_copies};
+use crate::discover::pool::Pool;
+use crate::discover::request::DiscoverRequest;
+use crate::discover::search::{Found, SearchRequest, Space, search};
+use crate::discover::survey::{EventRow, Settled, Survey};
+use crate::fit::history::lives::LifeCounts;
+use crate::fleet::account::Account;
+use crate::fleet::chunk::{Chunk, Order};
+use crate::fleet::dataset::Dataset;
+use crate::fleet::manifest::{Manifest, ManifestAccount, ManifestModel, StageTiming};
+use crate::fleet::scan::{ScanReport, ScanRequest, SinkError, UnreadableFile, scan};
+use crate::fleet::writer::OutputFolder;
+use crate::model::spec::Model;
+use crate::run::{Control, Event};
+use crate::simulate::table;
+use crate::simulate::whole::{BatchSize, WholeVehicles};
+
+/// Whole vehicles that are walked through at a time.
+const BATCH: BatchSize = BatchSize { rows: 1 << 16, vehicles: 1 << 12 };
+
+/// A discovery. [`DiscoverPlan::new`] fills in what hardly anybody changes.
+#[derive(Clone, Debug)]
+pub struct DiscoverPlan {
+    /// `dataset.toml`, or the folder that holds it.
+    pub data: PathBuf,
+    /// A model file, or the name of a shipped model.
+    pub model: String,
+    /// Folder to write; must be empty or not there.
+    pub out: PathBuf,
+    /// The day on which the data are taken to end; `None`: that of the latest record.
+    pub as_of_day: Option<i32>,
+    /// All but `as_of_day`, which is settled later.
+    pub request: DiscoverRequest,
+    /// Write each finding as a piece of a model file.
+    pub emit_model: bool,
+    pub reading: Reading,
+    pub spill_folder: Option<PathBuf>,
+}
+
+impl DiscoverPlan {
+    pub fn new(data: PathBuf, model: impl Into<String>, mode: impl Into<String>, out: PathBuf) -> Self {
+        Self {
+            data,
+            model: model.into(),
+            out,
+            as_of_day: None,
+            request: DiscoverRequest::new(mode),
+            emit_model: false,
+            reading: Reading::default(),
+            spill_folder: None,
+        }
+    }
+}
+
+/// A finished discovery. The folder is in place.
+#[derive(Clone, Debug)]
+pub struct DiscoverReport {
+    pub out: PathBuf,
+    pub findings: Vec<Finding>,
+    pub events: usize,
+    pub rectangles: u64,
+    /// How often chance does as well as the clearest pair.
+    pub p_value: f64,
+    pub account: Account,
+    pub unreadable: Vec<UnreadableFile>,
+    pub as_of: String,
+    pub content_hash: String,
+    pub seconds: f64,
+    pub manifest: Manifest,
+}
+
+/// Looks for interactions of the mode `plan.request.mode`, and writes the folder `plan.out`: the table `findings`,
+/// `findings.json`, a heat map a finding, a manifest and `_SUCCESS`.
+///
+/// # Errors
+///
+/// Whatever is wrong with dictionary, tables, histories, model or output folder; fewer than ten failures; fewer than
+/// two channels that vary; interruption.
+pub fn discover(plan: &DiscoverPlan, control: &Control) -> Result<DiscoverReport, EngineError> {
+    let began = Instant::now();
+    control.emit(Event::Stage { name: "plan", total_rows: None });
+    let folder = OutputFolder::create(&plan.out)?;
+    let model = Model::load(&plan.model)?;
+    let mut dataset = Dataset::open(&plan.data, plan.reading.threads, control)?;
+    dataset.spill_to(plan.spill_folder.as_deref().or(Some(folder.staging())));
+    let mut request = plan.request.clone();
+    request.as_of_day = match plan.as_of_day {
+        Some(day) => day,
+        None => dataset.latest_day(control)?.ok_or(EngineError::NoRecords)?,
+    };
+    let done = discover_interactions(&dataset, &model, &request, &plan.reading, control)?;
+    let mut warnings = Vec::new();
+    for text in dataset.warnings().chain(done.warnings.clone()) {
+        warn(&mut warnings, control, text);
+    }
+    control.emit(Event::Stage { name: "write", total_rows: None });
+    let as_of = day_text(dataset.axis, request.as_of_day);
+    let provenance = [
+        ("fleetwear.as_of".to_owned(), as_of.clone()),
+        ("fleetwear.dictionary_blake3".to_owned(), dataset.dictionary.blake3.clone()),
+        ("fleetwear.model".to_owned(), format!("{} {}", model.name, model.version)),
+        ("fleetwear.model_blake3".to_owned(), model.hash.clone()),
+        ("fleetwear.seed".to_owned(), request.seed.to_string()),
+    ];
+    let hash = table::write(&folder, "findings", &[], &provenance, [output::table(&done.findings)])?;
+    let json = serde_json::to_value(&done.findings).map_err(|error| internal(&error))?;
+    let text = serde_json::to_string_pretty(&json).map_err(|error| internal(&error))?;
+    folder.write_file("findings.json", text.as_bytes())?;
+    for (number, (finding, map)) in (1..).zip(done.findings.iter().zip(&done.heat_maps)) {
+        folder.write_file(&format!("finding_{number}.svg"), map.as_bytes())?;
+        if plan.emit_model {
+            let snippet = finding.snippet(number, &request.mode);
+            folder.write_file(&format!("finding_{number}.toml"), snippet.as_bytes())?;
+        }
+    }
+    let content_hash = blake3::hash(format!("findings {hash}\n{text}").as_bytes()).to_hex().to_string();
+    let seconds = began.elapsed().as_secs_f64();
+    let timing = |stage: &str, seconds: f64| StageTiming { stage: stage.to_owned(), seconds };
+    let mut details = serde_json::Map::new();
+    details.insert("failure_mode".to_owned(), request.mode.clone().into());
+    details.insert("events".to_owned(), done.events.into());
+    details.insert("rectangles_searched".to_owned(), done.rectangles.into());
+    details.insert("p_value".to_owned(), done.p_value.into());
+    details.insert("lives".to_owned(), serde_json::to_value(&done.counts).map_err(|error| internal(&error))?);
+    details.insert("failures_without_a_record_that_day".to_owned(), done.without_record.into());
+    details.insert("findings".to_owned(), json);
+    let manifest = Manifest {
+        command: "discover".to_owned(),
+        options: options(plan, &request),
+        model: Some(ManifestModel {
+            name: model.name.clone(),
+            version: model.version.clone(),
+            blake3: model.hash.clone(),
+        }),
+        dictionary_blake3: Some(dataset.dictionary.blake3.clone()),
+        as_of: Some(as_of.clone()),
+        inputs: dataset.manifest_inputs(&done.scan.inputs),
+        table_rows: dataset.table_rows(),
+        account: Some(ManifestAccount::from(&done.scan.account)),
+        content_hash: Some(content_hash.clone()),
+        warnings,
+        device: "processor".to_owned(),
+        threads: plan.reading.threads,
+        timings: vec![
+            timing("read", done.read_seconds),
+            timing("search", done.search_seconds),
+            timing("total", seconds),
+        ],
+        details,
+        ..Manifest::default()
+    };
+    let manifest = folder.finish(manifest)?;
+    Ok(DiscoverReport {
+        out: plan.out.clone(),
+        findings: done.findings,
+        events: done.events,
+        rectangles: done.rectangles,
+        p_value: done.p_value,
+        account: done.scan.account,
+        unreadable: done.scan.unreadable,
+        as_of,
+        content_hash,
+        seconds,
+        manifest,
+    })
+}
+
+fn internal(error: &dyn std::error::Error) -> EngineError {
+    EngineError::Internal { what: error.to_string() }
+}
+
+/// What came of a search over a dataset.
+struct Discovered {
+    findings: Vec<Finding>,
+    heat_maps: Vec<String>,
+    events: usize,
+    rectangles: u64,
+    p_value: f64,
+    counts: LifeCounts,
+    without_record: u64,
+    warnings: Vec<String>,
+    scan: ScanReport,
+    read_seconds: f64,
+    search_seconds: f64,
+}
+
+fn discover_interactions(
+    dataset: &Dataset,
+    model: &Model,
+    request: &DiscoverRequest,
+    reading: &Reading,
+    control: &Control,
+) -> Result<Discovered, EngineError> {
+    let pool = thread_pool(reading.threads)?;
+    let began = Instant::now();
+    let histories = Histories::new(dataset, model, request)?;
+    let channels = histories.looked_at();
+    let attributes = histories.attributes();
+    let strata = histories.strata();
+    let passes = Passes { dataset, histories: &histories, request, reading, control };
+    control.emit(Event::Stage { name: "learn", total_rows: None });
+    let (learnt, report) = passes.learn(channels.iter().map(|one| one.codes).collect(), strata.len())?;
+    let Learnt { survey, events, counts, without_record, unknown_vehicles } = learnt;
+    if events.len() < FEWEST_EVENTS {
+        let mode = request.model(model)?.modes;
+        let component = mode.first().map(|mode| mode.component.clone()).unwrap_or_default();
+        return Err(DiscoverError::TooFewEvents { mode: request.mode.clone(), component, got: events.len() }.into());
+    }
+    let values: Vec<usize> = attributes.iter().map(|(_, values)| values.len()).collect();
+    let settled = Settled::new(&survey, &events, &values);
+    if settled.channels.len() < 2 {
+        let known: Vec<String> = settled.channels.iter().map(|place| channels[*place].name.clone()).collect();
+        return Err(DiscoverError::TooFewChannels { got: known.len(), known }.into());
+    }
+    let (sums, sample) = passes.sum(&settled, events.len())?;
+    let (pairs, copies) = without_copies(&settled, &sample);
+    let mut warnings = Vec::new();
+    for (channel, records) in channels.iter().zip(&survey.records) {
+        if records.iter().take(records.len() - 1).filter(|count| **count > 0).count() < 2 {
+            warnings.push(format!("channel {} is constant: left out", channel.name));
+        }
+    }
+    for (copy, of) in &copies {
+        let name = |place: usize| &channels[settled.channels[place]].name;
+        warnings.push(format!("channel {} says the same as {}: left out", name(*copy), name(*of)));
+    }
+    if without_record > 0 {
+        warnings.push(format!(
+            "{without_record} failures lie on a day without a record: each was placed at the record that follows, or at the last use before it"
+        ));
+    }
+    if unknown_vehicles > 0 {
+        warnings.push(format!("{unknown_vehicles} vehicles are in no table: nothing is known of their parts' starts"));
+    }
+    let mut read_seconds = began.elapsed().as_secs_f64();
+    control.emit(Event::Stage { name: "search", total_rows: None });
+    let places = event_places(&settled, &events);
+    let bin_values = settled.bin_values();
+    let space = Space {
+        plan: &settled.cube,
+        pairs: &pairs,
+        sums: &sums,
+        bin_values: &bin_values,
+        attribute: &settled.attribute,
+        events: &places,
+        pool: &sample,
+    };
+    let searching = Instant::now();
+    let asked = SearchRequest { replicates: request.replicates, seed: request.seed };
+    let found: Found = pool.install(|| search(&space, &asked, control))?;
+    let taken = accepted(&found, &space, request.level);
+    let mut search_seconds = searching.elapsed().as_secs_f64();
+    let mut findings = Vec::new();
+    let mut heat_maps = Vec::new();
+    if !taken.is_empty() {
+        control.emit(Event::Stage { name: "look closely", total_rows: None });
+        let looking = Instant::now();
+        let views: Vec<View> = taken.iter().map(|(one, _)| View::new(&settled, &survey, one)).collect();
+        let seen = passes.look(&settled, &views, &events)?;
+        read_seconds += looking.elapsed().as_secs_f64();
+        let describing = Instant::now();
+        let names = Names { channels: &channels, attributes: &attributes, strata: &strata };
+        let searched =
+            Searched { settled: &settled, space: &space, events: &events, names: &names, prior: prior(&space) };
+        for ((view, seen), (candidate, alternatives)) in seen.iter().zip(&taken) {
+            control.check()?;
+            let one = pool.install(|| finding(&searched, view, seen, alternatives));
+            warnings.extend(one.warnings.iter().map(|text| format!("{}: {text}", one.sentence())));
+            let (a, b) = settled.cube.pairs[candidate.pair];
+            let axis =
+                |place: usize| Axis { channel: &channels[settled.channels[place]], binning: &settled.binnings[place] };
+            let cells = space.observed(candidate.slab, candidate.pair);
+            heat_maps.push(heat_map::draw(&cells, &candidate.rectangle, axis(a), axis(b), &one));
+            findings.push(one);
+        }
+        search_seconds += describing.elapsed().as_secs_f64();
+    }
+    let as_great = found.chance.iter().filter(|chance| **chance >= found.greatest).count();
+    Ok(Discovered {
+        findings,
+        heat_maps,
+        events: events.len(),
+        rectangles: found.rectangles,
+        p_value: (1 + as_great) as f64 / (1 + found.chance.len()) as f64,
+        counts,
+        without_record,
+        warnings,
+        scan: report,
+        read_seconds,
+        search_seconds,
+    })
+}
+
+/// The passes over the records.
+struct Passes<'a> {
+    dataset: &'a Dataset,
+    histories: &'a Histories<'a>,
+    request: &'a DiscoverRequest,
+    reading: &'a Reading,
+    control: &'a Control<'a>,
+}
+
+/// What the first pass tells.
+struct Learnt {
+    survey: Survey,
+    events: Vec<EventRow>,
+    counts: LifeCounts,
+    without_record: u64,
+    unknown_vehicles: u64,
+}
+
+impl Passes<'_> {
+    /// One pass: every vehicle is walked through, and `take` gets what came of it; `void` forgets it all.
+    fn pass(
+        &self,
+        take: &(dyn Fn(Walked) -> Result<(), SinkError> + Sync),
+        void: &(dyn Fn() -> Result<(), SinkError> + Sync),
+        hash_inputs: bool,
+    ) -> Result<ScanReport, EngineError> {
+        let walk = |chunk: &Chunk| take(self.histories.walk(chunk));
+        let whole = WholeVehicles::new(self.reading.threads, BATCH, &walk, void);
+        let asked = ScanRequest {
+            channels: self.histories.channels.clone(),
+            order: Order::WholeVehicles,
+            as_of_day: Some(self.request.as_of_day),
+            threads: self.reading.threads,
+            memory_limit_bytes: self.reading.memory_limit_bytes,
+            chunk_rows: self.reading.chunk_rows,
+            reversed: self.reading.reversed,
+            shard: None,
+            kind: self.reading.scan_kind,
+            hash_inputs: hash_inputs && self.reading.hash_inputs,
+            files: None,
+        };
+        let report = scan(self.dataset, &asked, self.control, &whole)?;
+        whole.finish()?;
+        Ok(report)
+    }
+
+    fn learn(&self, codes: Vec<u32>, strata: usize) -> Result<(Learnt, ScanReport), EngineError> {
+        let fresh = || Learnt {
+            survey: Survey::new(&codes, strata),
+            events: Vec::new(),
+            counts: LifeCounts::default(),
+            without_record: 0,
+            unknown_vehicles: 0,
+        };
+        let held = Mutex::new(fresh());
+        let lock = || held.lock().unwrap_or_else(PoisonError::into_inner);
+        let take = |walked: Walked| {
+            let mut own = Survey::new(&codes, strata);
+            own.push(&walked.block);
+            let mut held = lock();
+            held.survey.merge(&own);
+            held.events.extend(walked.events);
+            held.counts.add(&walked.counts);
+            held.without_record += walked.without_record;
+            held.unknown_vehicles += walked.unknown_vehicles;
+            Ok(())
+        };
+        let void = || {
+            *lock() = fresh();
+            Ok(())
+        };
+        let report = self.pass(&take, &void, true)?;
+        let mut learnt = held.into_inner().unwrap_or_else(PoisonError::into_inner);
+        learnt.events.sort_by(|a, b| (a.id, a.stratum, &a.codes).cmp(&(b.id, b.stratum, &b.codes)));
+        Ok((learnt, report))
+    }
+
+    fn sum(&self, settled: &Settled, events: usize) -> Result<(CubeSums, Pool), EngineError> {
+        self.control.emit(Event::Stage { name: "sum", total_rows: None });
+        let fresh = || -> Result<CubePass, EngineError> {
+            Ok(CubePass::new(settled, Box::new(CpuCube::open(&settled.cube)?), self.request.seed, events))
+        };
+        let held = RwLock::new(fresh()?);
+        let take = |walked: Walked| {
+            held.read().unwrap_or_else(PoisonError::into_inner).push(&walked.block).map_err(SinkError::from)
+        };
+        let void = || {
+            *held.write().unwrap_or_else(PoisonError::into_inner) = fresh()?;
+            Ok(())
+        };
+        self.pass(&take, &void, false)?;
+        Ok(held.into_inner().unwrap_or_else(PoisonError::into_inner).finish()?)
+    }
+
+    fn look(&self, settled: &Settled, views: &[View], events: &[EventRow]) -> Result<Vec<(View, Seen)>, EngineError> {
+        let fresh = || -> Result<Vec<CloseUp>, EngineError> {
+            views.iter().map(|view| Ok(CloseUp::new(settled, view.clone())?)).collect()
+        };
+        let held = RwLock::new(fresh()?);
+        let take = |walked: Walked| {
+            let held = held.read().unwrap_or_else(PoisonError::into_inner);
+            held.iter().try_for_each(|one| one.push(&walked.block)).map_err(SinkError::from)
+        };
+        let void = || {
+            *held.write().unwrap_or_else(PoisonError::into_inner) = fresh()?;
+            Ok(())
+        };
+        self.pass(&take, &void, false)?;
+        let seen = held.into_inner().unwrap_or_else(PoisonError::into_inner);
+        seen.into_iter().map(|one| Ok(one.finish(events)?)).collect()
+    }
+}
+
+/// The options that bear on the content.
+fn options(plan: &DiscoverPlan, request: &DiscoverRequest) -> serde_json::Map<String, serde_json::Value> {
+    let mut options = serde_json::Map::new();
+    options.insert("model".to_owned(), plan.model.clone().into());
+    options.insert("mode".to_owned(), request.mode.clone().into());
+    options.insert("as_of_day".to_owned(), request.as_of_day.into());
+    options.insert("channels".to_owned(), request.channels.clone().into());
+    options.insert("attributes".to_owned(), request.attributes.clone().into());
+    options.insert("zones".to_owned(), request.zone.clone().into());
+    options.insert("level".to_owned(), request.level.into());
+    options.insert("replicates".to_owned(), request.replicates.into());
+    options.insert("seed".to_owned(), request.seed.into());
+    options.insert("without_interactions".to_owned(), request.without_interactions.into());
+    options.insert("events_since".to_owned(), request.events_since.into());
+    options.insert("prior_use_days".to_owned(), request.prior_use_days.into());
+    options
+}
