@@ -11,6 +11,7 @@ pub mod gate;
 #[cfg(feature = "gpu")]
 pub mod gpu;
 pub mod open;
+pub mod open_cube;
 pub mod open_survival;
 pub mod survival;
 pub mod survival_gate;
@@ -19,6 +20,7 @@ pub mod upload;
 
 pub use gate::GateError;
 pub use open::{Choice, DeviceShare, Opened, open, open_for};
+pub use open_cube::open_cube;
 pub use open_survival::open_survival;
 
 use crate::model::tables::DamageTables;

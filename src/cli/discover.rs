@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use super::account;
-use super::args::{DataArgs, HostArgs, ModelArgs};
+use super::args::{ComputeArgs, DataArgs, HostArgs, ModelArgs};
 use super::console::Console;
 use super::exit::{CliError, Exit};
 use super::progress::with_progress;
+use super::score::choice;
 use super::table::{Table, count, seconds};
 use super::values::AsOf;
 use super::words::Word;
@@ -59,12 +60,14 @@ pub struct DiscoverArgs {
     #[arg(long, value_name = "DAYS", requires = "events_since", value_parser = clap::value_parser!(u32).range(1..100_000))]
     pub prior_use: Option<u32>,
     #[command(flatten)]
+    pub compute: ComputeArgs,
+    #[command(flatten)]
     pub host: HostArgs,
 }
 
 pub fn run(args: DiscoverArgs, console: &Console) -> Result<Exit, CliError> {
     let max_bad = args.data.max_bad;
-    let plan = plan(args);
+    let plan = plan(args)?;
     let report = with_progress(console, |control| engine::discover(&plan, control))?;
     if console.json() {
         console.data_json(&report.manifest);
@@ -76,10 +79,12 @@ pub fn run(args: DiscoverArgs, console: &Console) -> Result<Exit, CliError> {
     Ok(account::verdict(&(&report.account).into(), &report.manifest.table_rows, &unreadable, max_bad, console))
 }
 
-fn plan(args: DiscoverArgs) -> DiscoverPlan {
+fn plan(args: DiscoverArgs) -> Result<DiscoverPlan, CliError> {
     let mut plan = DiscoverPlan::new(args.data.data, args.model.model, args.mode, args.out);
     plan.as_of_day = args.data.as_of.map(|day| day.0);
     plan.emit_model = args.emit_model;
+    plan.backend = choice(&args.compute)?;
+    plan.device = args.compute.device;
     plan.reading.threads = args.host.threads();
     plan.reading.memory_limit_bytes = args.host.memory_limit.0;
     plan.spill_folder = args.host.spill_folder();
@@ -93,7 +98,7 @@ fn plan(args: DiscoverArgs) -> DiscoverPlan {
     request.without_interactions = args.without_interactions;
     request.events_since = args.events_since.map(|day| day.0);
     request.prior_use_days = args.prior_use.unwrap_or(0);
-    plan
+    Ok(plan)
 }
 
 fn text(report: &DiscoverReport, console: &Console) -> String {

@@ -7,6 +7,8 @@
 //!
 //! Units: hazards in expected failures; clocks in lives; days of the dataset's axis.
 
+#![allow(clippy::needless_range_loop, reason = "records index several columns at once")]
+
 use chrono::{Datelike, NaiveDate, TimeDelta};
 
 use super::error::DiscoverError;

@@ -221,7 +221,7 @@ pub fn fit(table: &Table, curves: &Curves, ratio: Ratio, start: Option<&[f64; WI
             }
             share *= 0.5;
         }
-        if share == 0.0 || parameters[CURVES].abs() >= MOST_LOG_RATIO {
+        if share == 0.0 {
             break;
         }
     }

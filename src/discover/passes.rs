@@ -76,6 +76,11 @@ impl<'a> CubePass<'a> {
         Ok(())
     }
 
+    /// What sums the cubes.
+    pub fn description(&self) -> String {
+        self.backend.description()
+    }
+
     pub fn finish(self) -> Result<(CubeSums, Pool), BackendError> {
         let mut merged = self.fresh;
         for part in self.idle.into_inner().unwrap_or_else(PoisonError::into_inner) {

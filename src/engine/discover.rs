@@ -13,8 +13,8 @@ use super::error::EngineError;
 use super::fit::Reading;
 use super::report::day_text;
 use super::score::{thread_pool, warn};
-use crate::backend::cpu::cube::CpuCube;
 use crate::backend::cube::CubeSums;
+use crate::backend::{Choice, open_cube};
 use crate::discover::error::{DiscoverError, FEWEST_EVENTS};
 use crate::discover::findings::{Finding, Names, Searched, accepted, finding, prior};
 use crate::discover::heat_map::{self, Axis};
@@ -56,6 +56,10 @@ pub struct DiscoverPlan {
     /// Write each finding as a piece of a model file.
     pub emit_model: bool,
     pub reading: Reading,
+    /// Where cubes are summed.
+    pub backend: Choice,
+    /// Part of an adapter's name, or its PCI id.
+    pub device: Option<String>,
     pub spill_folder: Option<PathBuf>,
 }
 
@@ -69,6 +73,8 @@ impl DiscoverPlan {
             request: DiscoverRequest::new(mode),
             emit_model: false,
             reading: Reading::default(),
+            backend: Choice::Auto,
+            device: None,
             spill_folder: None,
         }
     }
@@ -110,7 +116,7 @@ pub fn discover(plan: &DiscoverPlan, control: &Control) -> Result<DiscoverReport
         Some(day) => day,
         None => dataset.latest_day(control)?.ok_or(EngineError::NoRecords)?,
     };
-    let done = discover_interactions(&dataset, &model, &request, &plan.reading, control)?;
+    let done = discover_interactions(&dataset, &model, &request, plan, control)?;
     let mut warnings = Vec::new();
     for text in dataset.warnings().chain(done.warnings.clone()) {
         warn(&mut warnings, control, text);
@@ -161,7 +167,7 @@ pub fn discover(plan: &DiscoverPlan, control: &Control) -> Result<DiscoverReport
         account: Some(ManifestAccount::from(&done.scan.account)),
         content_hash: Some(content_hash.clone()),
         warnings,
-        device: "processor".to_owned(),
+        device: done.device.clone(),
         threads: plan.reading.threads,
         timings: vec![
             timing("read", done.read_seconds),
@@ -201,6 +207,7 @@ struct Discovered {
     counts: LifeCounts,
     without_record: u64,
     warnings: Vec<String>,
+    device: String,
     scan: ScanReport,
     read_seconds: f64,
     search_seconds: f64,
@@ -210,16 +217,16 @@ fn discover_interactions(
     dataset: &Dataset,
     model: &Model,
     request: &DiscoverRequest,
-    reading: &Reading,
+    plan: &DiscoverPlan,
     control: &Control,
 ) -> Result<Discovered, EngineError> {
-    let pool = thread_pool(reading.threads)?;
+    let pool = thread_pool(plan.reading.threads)?;
     let began = Instant::now();
     let histories = Histories::new(dataset, model, request)?;
     let channels = histories.looked_at();
     let attributes = histories.attributes();
     let strata = histories.strata();
-    let passes = Passes { dataset, histories: &histories, request, reading, control };
+    let passes = Passes { dataset, histories: &histories, request, plan, control };
     control.emit(Event::Stage { name: "learn", total_rows: None });
     let (learnt, report) = passes.learn(channels.iter().map(|one| one.codes).collect(), strata.len())?;
     let Learnt { survey, events, counts, without_record, unknown_vehicles } = learnt;
@@ -234,7 +241,7 @@ fn discover_interactions(
         let known: Vec<String> = settled.channels.iter().map(|place| channels[*place].name.clone()).collect();
         return Err(DiscoverError::TooFewChannels { got: known.len(), known }.into());
     }
-    let (sums, sample) = passes.sum(&settled, events.len())?;
+    let (sums, sample, device) = passes.sum(&settled, events.len())?;
     let (pairs, copies) = without_copies(&settled, &sample);
     let mut warnings = Vec::new();
     for (channel, records) in channels.iter().zip(&survey.records) {
@@ -307,6 +314,7 @@ fn discover_interactions(
         counts,
         without_record,
         warnings,
+        device,
         scan: report,
         read_seconds,
         search_seconds,
@@ -318,7 +326,7 @@ struct Passes<'a> {
     dataset: &'a Dataset,
     histories: &'a Histories<'a>,
     request: &'a DiscoverRequest,
-    reading: &'a Reading,
+    plan: &'a DiscoverPlan,
     control: &'a Control<'a>,
 }
 
@@ -340,18 +348,18 @@ impl Passes<'_> {
         hash_inputs: bool,
     ) -> Result<ScanReport, EngineError> {
         let walk = |chunk: &Chunk| take(self.histories.walk(chunk));
-        let whole = WholeVehicles::new(self.reading.threads, BATCH, &walk, void);
+        let whole = WholeVehicles::new(self.plan.reading.threads, BATCH, &walk, void);
         let asked = ScanRequest {
             channels: self.histories.channels.clone(),
             order: Order::WholeVehicles,
             as_of_day: Some(self.request.as_of_day),
-            threads: self.reading.threads,
-            memory_limit_bytes: self.reading.memory_limit_bytes,
-            chunk_rows: self.reading.chunk_rows,
-            reversed: self.reading.reversed,
+            threads: self.plan.reading.threads,
+            memory_limit_bytes: self.plan.reading.memory_limit_bytes,
+            chunk_rows: self.plan.reading.chunk_rows,
+            reversed: self.plan.reading.reversed,
             shard: None,
-            kind: self.reading.scan_kind,
-            hash_inputs: hash_inputs && self.reading.hash_inputs,
+            kind: self.plan.reading.scan_kind,
+            hash_inputs: hash_inputs && self.plan.reading.hash_inputs,
             files: None,
         };
         let report = scan(self.dataset, &asked, self.control, &whole)?;
@@ -390,10 +398,11 @@ impl Passes<'_> {
         Ok((learnt, report))
     }
 
-    fn sum(&self, settled: &Settled, events: usize) -> Result<(CubeSums, Pool), EngineError> {
+    fn sum(&self, settled: &Settled, events: usize) -> Result<(CubeSums, Pool, String), EngineError> {
         self.control.emit(Event::Stage { name: "sum", total_rows: None });
         let fresh = || -> Result<CubePass, EngineError> {
-            Ok(CubePass::new(settled, Box::new(CpuCube::open(&settled.cube)?), self.request.seed, events))
+            let opened = open_cube(self.plan.backend, self.plan.device.as_deref(), &settled.cube)?;
+            Ok(CubePass::new(settled, opened.backend, self.request.seed, events))
         };
         let held = RwLock::new(fresh()?);
         let take = |walked: Walked| {
@@ -404,7 +413,10 @@ impl Passes<'_> {
             Ok(())
         };
         self.pass(&take, &void, false)?;
-        Ok(held.into_inner().unwrap_or_else(PoisonError::into_inner).finish()?)
+        let done = held.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let device = done.description();
+        let (sums, sample) = done.finish()?;
+        Ok((sums, sample, device))
     }
 
     fn look(&self, settled: &Settled, views: &[View], events: &[EventRow]) -> Result<Vec<(View, Seen)>, EngineError> {

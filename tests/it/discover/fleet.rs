@@ -88,6 +88,22 @@ fn a_rule_planted_in_files_is_found_again_and_so_on_any_number_of_threads() {
     assert!(map.contains("ambient_temp_c") && map.contains("M2"));
 }
 
+#[cfg(feature = "gpu")]
+#[test]
+fn a_device_finds_the_same() {
+    let Some(device) = crate::gpu::required_device("a_device_finds_the_same") else { return };
+    let planted = Planted::new(60, 200, 5, NOISE, &["helsinki"]);
+    let cpu = run(&planted, "cpu", |plan| plan.request.level = 1.0).unwrap();
+    let gpu = run(&planted, "gpu", |plan| {
+        plan.request.level = 1.0;
+        plan.backend = fleetwear::backend::Choice::Gpu;
+        plan.device = Some(device.to_owned());
+    })
+    .unwrap();
+    assert!(gpu.manifest.device.contains(device), "{}", gpu.manifest.device);
+    assert_eq!((cpu.manifest.device.as_str(), cpu.content_hash), ("cpu", gpu.content_hash));
+}
+
 #[test]
 fn what_cannot_be_searched_is_refused_with_what_to_do() {
     let planted = Planted::new(40, 60, 5, NOISE, &["helsinki"]);

@@ -1,5 +1,7 @@
 //! The statistics against their plain formulas: dense matrices, loops over cells, no tables of sums.
 
+#![allow(clippy::needless_range_loop, reason = "rows and columns index several tables at once")]
+
 use fleetwear::discover::main_effects::{CURVES, Curves, HATS, Ratio, Rectangle, Side, Table, fit};
 use fleetwear::discover::rectangles::{Rectangles, Scores};
 use fleetwear::discover::refine::{Event, Strata};

@@ -134,7 +134,7 @@ pub fn fleet(recipe: &Recipe) -> Fleet {
             }
             for (other, column) in block.codes.iter_mut().enumerate().skip(3) {
                 // Some go with the temperature, some with nothing.
-                let own = if other % 2 == 0 { temp_c } else { 10.0 * habit };
+                let own = if other % 2 == 0 { *temp_c } else { 10.0 * habit };
                 column.push((100.0 + own + 15.0 * random.normal()).clamp(0.0, 199.0) as u16);
             }
             block.id.push(threefry2x32([3, 3], [vehicle as u32, recipe.seed])[0]);
