@@ -6,6 +6,7 @@
 //! `shaders/cube.wgsl`.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Mutex, PoisonError};
 
 use bytemuck::{Pod, Zeroable};
@@ -210,13 +211,15 @@ impl CubeBackend for GpuCube {
         let range_of = |row: &u32| batch.slab[*row as usize] as usize / range_slabs;
         for own in order.chunk_by(|a, b| range_of(a) == range_of(b)) {
             let range = range_of(&own[0]);
-            if !state.sums.contains_key(&range) {
-                let slabs = range_slabs.min(self.plan.slabs - range * range_slabs);
-                let made = zeros(&self.gpu, "cubes", (slabs * self.cells * CELL_BYTES) as u64)?;
-                state.sums.insert(range, made);
-            }
+            let sums = match state.sums.entry(range) {
+                Entry::Occupied(made) => made.into_mut(),
+                Entry::Vacant(place) => {
+                    let slabs = range_slabs.min(self.plan.slabs - range * range_slabs);
+                    place.insert(zeros(&self.gpu, "cubes", (slabs * self.cells * CELL_BYTES) as u64)?)
+                }
+            };
             for rows in own.chunks(self.submission_rows()) {
-                self.run(batch, rows, range, &state.sums[&range])?;
+                self.run(batch, rows, range, sums)?;
             }
         }
         state.failed = false;
