@@ -263,7 +263,7 @@ fn of_backend(error: &BackendError) -> Exit {
         | BackendError::Timeout { .. } => Exit::Device,
         BackendError::OutOfMemory { .. } => Exit::Limit,
         BackendError::Interrupted(_) => Exit::Interrupted,
-                BackendError::Gate(_) | BackendError::SurvivalGate(_) | BackendError::CubeGate(_) => Exit::Internal,
+        BackendError::Gate(_) | BackendError::SurvivalGate(_) | BackendError::CubeGate(_) => Exit::Internal,
     }
 }
 

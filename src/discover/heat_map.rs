@@ -6,8 +6,8 @@
 use super::binning::Binning;
 use super::findings::Finding;
 use super::main_effects::{Rectangle, Table};
-use crate::svg::{Anchor, Svg};
 use crate::model::channel::Channel;
+use crate::svg::{Anchor, Svg};
 
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 640.0;

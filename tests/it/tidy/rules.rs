@@ -31,12 +31,15 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("backtest", &["fit", "fixed", "fleet", "model", "score", "simulate", "svg"]),
     ("discover", &["backend", "fit", "fixed", "fleet", "model", "run", "score", "simulate", "svg"]),
     ("synth", &["fixed", "fleet", "model", "run"]),
-    ("engine", &["backend", "backtest", "discover", "fit", "fixed", "fleet", "model", "monitor", "run", "score", "simulate"]),
+    (
+        "engine",
+        &["backend", "backtest", "discover", "fit", "fixed", "fleet", "model", "monitor", "run", "score", "simulate"],
+    ),
     (
         "cli",
         &[
-            "backend", "backtest", "discover", "engine", "fit", "fixed", "fleet", "model", "monitor", "run", "score", "simulate",
-            "synth",
+            "backend", "backtest", "discover", "engine", "fit", "fixed", "fleet", "model", "monitor", "run", "score",
+            "simulate", "synth",
         ],
     ),
 ];
