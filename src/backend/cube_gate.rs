@@ -11,7 +11,7 @@ use super::cube::{CubeBatch, CubePlan, MOST_BINS};
 const MOST_CELLS: usize = 1 << 30;
 
 /// A caller broke what it promised: a mistake in the program, not in the user's data.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CubeGateError {
     #[error("cube {what}: got {got}, expected {expected}")]
     Length { what: &'static str, got: usize, expected: usize },

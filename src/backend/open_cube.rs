@@ -31,7 +31,7 @@ fn gpu(device: Option<&str>, _plan: &CubePlan) -> Result<Opened<dyn CubeBackend>
 
 #[cfg(feature = "gpu")]
 fn gpu(device: Option<&str>, plan: &CubePlan) -> Result<Opened<dyn CubeBackend>, BackendError> {
-    let limits = super::open::limits(super::DeviceShare::Usual);
+    let limits = super::open::limits(super::DeviceShare::default());
     let backend = super::gpu::cube::GpuCube::open(plan, device, limits)?;
     Ok(Opened { backend: Box::new(backend), why: super::open::asked_for(device) })
 }
