@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::account;
-use super::args::{ComputeArgs, HostArgs, ModelArgs};
+use super::args::{ComputeArgs, DeviceFailureArgs, HostArgs, ModelArgs};
 use super::console::Console;
 use super::exit::{self, CliError, Exit};
 use super::fit_histories::FreeName;
@@ -101,9 +101,8 @@ pub struct BacktestArgs {
     /// The same seed gives the same futures, samples and pilots
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub seed: u64,
-    /// End with code 7 if the device is lost or out of memory, instead of going on without it
-    #[arg(long)]
-    pub no_fallback: bool,
+    #[command(flatten)]
+    pub failure: DeviceFailureArgs,
     /// Exit with code 5 if more rows than this are quarantined, of the histories or of any of the tables vehicles, events
     /// and joins, each by itself: a number of rows, or a share such as 0.5%
     #[arg(long, value_name = "ROWS|SHARE%", default_value = "1%")]
@@ -188,7 +187,8 @@ fn plan(args: BacktestArgs) -> Result<BacktestPlan, CliError> {
     let simulation = &mut plan.simulation;
     simulation.backend = choice(&args.compute)?;
     simulation.device = args.compute.device;
-    simulation.fallback = !args.no_fallback;
+    simulation.device_share = args.failure.share();
+    simulation.fallback = !args.failure.no_fallback;
     simulation.threads = args.host.threads();
     simulation.memory_limit_bytes = args.host.memory_limit.0;
     simulation.spill_folder = args.host.spill_folder();
