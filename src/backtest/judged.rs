@@ -177,14 +177,7 @@ mod tests {
         let path = folder.path().join("model.toml");
         std::fs::write(&path, toml).unwrap();
         let model = Model::load(&path.to_string_lossy()).unwrap();
-        let named: Vec<crate::score::parts::ModeParts> = (model.modes.iter())
-            .map(|mode| crate::score::parts::ModeParts {
-                id: &mode.id,
-                component: &mode.component,
-                positions: &mode.positions,
-            })
-            .collect();
-        let (subjects, places) = subjects(&model, &Parts::new(&named));
+        let (subjects, places) = subjects(&model, &Parts::of(&model));
         let names: Vec<(&str, Option<u32>)> =
             subjects.iter().map(|subject| (subject.failure_mode.as_str(), subject.alert_days)).collect();
         assert_eq!(names, [("crack, noise", None), ("wear", Some(30))]);

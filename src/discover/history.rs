@@ -14,23 +14,20 @@ use chrono::{Datelike, NaiveDate, TimeDelta};
 use super::error::DiscoverError;
 use super::request::DiscoverRequest;
 use super::survey::{Block, EventRow, LATE_DAYS, NO_VALUE};
-use crate::fit::history::build::{Calendar, FixedRates, Increments};
+use crate::fit::history::build::{Calendar, FixedRates, Increments, event_codes, is_constant, report_delays};
 use crate::fit::history::likelihood::{Delays, End, Life};
 use crate::fit::history::lives::{Dates, LifeCounts, Position, Records, is_failure, known_on, lives};
 use crate::fit::history::sample::Kept;
 use crate::fleet::chunk::Chunk;
 use crate::fleet::dataset::Dataset;
-use crate::fleet::dictionary::Period;
 use crate::fleet::shard::shard_of;
 use crate::fleet::time::TimeAxis;
 use crate::fleet::vehicles::{Attribute, FleetEvent, Ids, day_of};
 use crate::model::channel::Channel;
 use crate::model::compile::compile;
 use crate::model::life::cumulative_hazard;
-use crate::model::spec::{Exposure, Model};
-use crate::score::parts::{ModeParts, Parts};
-use crate::simulate::report_delay::ReportDelay;
-use crate::simulate::weeks::{DAYS_PER_WEEK, RecordLength, WeekAxis, span};
+use crate::model::spec::Model;
+use crate::simulate::weeks::span;
 
 /// A failure mode's law: shape, and its mechanisms with their clock exponents.
 struct ModeLaw {
@@ -94,45 +91,19 @@ impl<'a> Histories<'a> {
                     .collect(),
             })
             .collect();
-        let vehicles = &dataset.vehicles;
-        let code = |names: &[String], name: &String| names.iter().position(|known| known == name);
-        let first = &model.modes[0];
-        let period = &dataset.dictionary.histories.period;
-        let parts: Vec<ModeParts> = (model.modes.iter())
-            .map(|mode| ModeParts { id: &mode.id, component: &mode.component, positions: &mode.positions })
-            .collect();
-        let ticks_are_weeks = dataset.axis == TimeAxis::Integer && *period == Period::Week;
-        let axis = WeekAxis { axis: dataset.axis, ticks_are_weeks };
-        let delay = ReportDelay::estimate(vehicles, &Parts::new(&parts), axis, request.as_of_day);
-        let unit_days = if ticks_are_weeks { DAYS_PER_WEEK } else { 1 };
+        let (component, positions) = event_codes(&dataset.vehicles, &model.modes[0]);
+        let (_, delays) = report_delays(dataset, &model, request.as_of_day);
         let zone = request.zone(dataset)?;
         let month_of = |day: i32| month(dataset.axis, day).unwrap_or(0);
         let first_month = dataset.earliest_day().map_or(0, month_of);
         let mechanisms = || model.modes.iter().flat_map(|mode| &mode.mechanisms);
         Ok(Self {
             ids: dataset.ids.ids(),
-            component: code(&vehicles.components, &first.component).map(|code| code as u32),
-            positions: (first.positions.iter().enumerate())
-                .map(|(place, name)| {
-                    code(&vehicles.positions, name).map_or(u32::MAX - place as u32, |code| code as u32)
-                })
-                .collect(),
-            constant_rates: mechanisms()
-                .all(|one| one.exposure == Exposure::Days && one.terms.is_empty() && one.interactions.is_empty()),
-            calendar: Calendar {
-                axis: dataset.axis,
-                length: match period {
-                    Period::Day | Period::Trip => RecordLength::Day,
-                    Period::Week => RecordLength::Week,
-                    Period::Month => RecordLength::CalendarMonth,
-                    Period::Channel(_) => RecordLength::Column(0),
-                },
-                record_days: match dataset.axis {
-                    TimeAxis::Integer => 1,
-                    TimeAxis::Days | TimeAxis::SecondsSince2000 => libm::ceil(period.usual_days()) as i32,
-                },
-            },
-            delays: delay.map_or_else(Delays::none, |law| Delays::of(&law.days, unit_days)),
+            component,
+            positions,
+            constant_rates: mechanisms().all(is_constant),
+            calendar: Calendar::of(dataset),
+            delays,
             crossed: request.crossed(dataset, zone)?,
             first_month,
             months: (month_of(request.as_of_day) - first_month).clamp(0, 1_200) as usize + 1,

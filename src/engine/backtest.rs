@@ -24,7 +24,7 @@ use crate::fleet::time::TimeAxis;
 use crate::fleet::writer::OutputFolder;
 use crate::model::spec::Model;
 use crate::run::{Control, Event};
-use crate::score::parts::{ModeParts, Parts};
+use crate::score::parts::Parts;
 use crate::simulate::report_delay::ReportDelay;
 use crate::simulate::survive::FORECAST_DAYS;
 use crate::simulate::weeks::{DAYS_PER_WEEK, WeekAxis};
@@ -55,10 +55,7 @@ pub fn backtest(plan: &BacktestPlan, control: &Control) -> Result<BacktestReport
         return Err(BacktestError::NoEvents.into());
     }
     let axis = week_axis(dataset.axis, &dataset.dictionary.histories.period)?;
-    let named: Vec<ModeParts> = (model.modes.iter())
-        .map(|mode| ModeParts { id: &mode.id, component: &mode.component, positions: &mode.positions })
-        .collect();
-    let parts = Parts::new(&named);
+    let parts = Parts::of(&model);
     let (subjects, places) = subjects(&model, &parts);
     let outcomes = Outcomes::new(&dataset.vehicles, &parts, plan.outcome);
     if !outcomes.any() {

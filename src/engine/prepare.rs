@@ -17,7 +17,7 @@ use crate::score::fleet::Fleet;
 use crate::score::masks::slot_masks;
 use crate::score::output;
 use crate::score::pack::{ExposureColumn, exposure_columns};
-use crate::score::parts::{ModeParts, PartStarts, Parts};
+use crate::score::parts::{PartStarts, Parts};
 use crate::score::slots::SlotPlan;
 use crate::score::sums::FleetSums;
 
@@ -56,17 +56,13 @@ impl Prepared {
     /// The same of a dataset and a model that are at hand.
     pub fn of(dataset: Dataset, model: &Model) -> Result<Self, EngineError> {
         let schema = dataset.dictionary.schema();
+        let parts = Parts::of(model);
         let model = compile(model, &schema)?;
         let codes: Vec<u32> = model.channels.iter().map(|&channel| schema.channels[channel].codes).collect();
-        let modes: Vec<ModeParts> = model
-            .modes
-            .iter()
-            .map(|mode| ModeParts { id: &mode.id, component: &mode.component, positions: &mode.positions })
-            .collect();
         Ok(Self {
             channels: model.channels.clone(),
             exposures: exposure_columns(&model, &codes),
-            parts: Parts::new(&modes),
+            parts,
             period_days: match dataset.axis {
                 // Where time is an integer, a day of this program is one of its steps.
                 TimeAxis::Integer => 1.0,

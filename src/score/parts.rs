@@ -11,6 +11,7 @@
 //! Units: days of the dataset's axis ([`crate::fleet::time`]).
 
 use crate::fleet::vehicles::{EventKind, Vehicles};
+use crate::model::spec::Model;
 
 /// What a replacement restarts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +47,14 @@ pub struct ModeParts<'a> {
 }
 
 impl Parts {
+    /// Those of a model's failure modes.
+    pub fn of(model: &Model) -> Self {
+        let modes = model.modes.iter();
+        let modes =
+            modes.map(|mode| ModeParts { id: &mode.id, component: &mode.component, positions: &mode.positions });
+        Self::new(&modes.collect::<Vec<_>>())
+    }
+
     pub fn new(modes: &[ModeParts]) -> Self {
         let mut named: Vec<(&str, Option<&str>, usize, Part)> = Vec::new();
         for (index, mode) in modes.iter().enumerate() {

@@ -11,6 +11,8 @@ use super::likelihood::{Delays, End, Life, VehicleLives};
 use super::lives::{Dates, LifeCounts, Position, Records, is_failure, lives};
 use super::sample::Kept;
 use crate::fixed::exp2::increment_q48;
+use crate::fleet::dataset::Dataset;
+use crate::fleet::dictionary::Period;
 use crate::fleet::tables::NO_VALUE;
 use crate::fleet::time::TimeAxis;
 use crate::fleet::vehicles::{FleetEvent, Vehicles};
@@ -20,9 +22,11 @@ use crate::model::compiled::CompiledModel;
 use crate::model::error::ModelError;
 use crate::model::free::{FreeParameter, ParameterPath};
 use crate::model::life::lives as in_lives;
-use crate::model::spec::Model;
+use crate::model::spec::{Exposure, FailureMode, Mechanism, Model};
 use crate::model::tables::{GROUP_LANES, Lanes, TableInput};
-use crate::simulate::weeks::{RecordLength, span};
+use crate::score::parts::Parts;
+use crate::simulate::report_delay::ReportDelay;
+use crate::simulate::weeks::{DAYS_PER_WEEK, RecordLength, WeekAxis, span};
 
 /// The model without its free curves and ratios, laid over the columns of the records.
 #[derive(Debug)]
@@ -167,6 +171,49 @@ pub struct Calendar {
     pub axis: TimeAxis,
     pub length: RecordLength,
     pub record_days: i32,
+}
+
+impl Calendar {
+    pub fn of(dataset: &Dataset) -> Self {
+        let period = &dataset.dictionary.histories.period;
+        Self {
+            axis: dataset.axis,
+            length: match period {
+                Period::Day | Period::Trip => RecordLength::Day,
+                Period::Week => RecordLength::Week,
+                Period::Month => RecordLength::CalendarMonth,
+                Period::Channel(_) => RecordLength::Column(0),
+            },
+            record_days: match dataset.axis {
+                TimeAxis::Integer => 1,
+                TimeAxis::Days | TimeAxis::SecondsSince2000 => libm::ceil(period.usual_days()) as i32,
+            },
+        }
+    }
+}
+
+/// How the dataset's events name a mode's component and positions; those that none names have codes of their own.
+pub fn event_codes(vehicles: &Vehicles, mode: &FailureMode) -> (Option<u32>, Vec<u32>) {
+    let code = |names: &[String], name: &String| names.iter().position(|known| known == name).map(|code| code as u32);
+    let positions = mode.positions.iter().enumerate();
+    let positions =
+        positions.map(|(place, name)| code(&vehicles.positions, name).unwrap_or(u32::MAX - place as u32)).collect();
+    (code(&vehicles.components, &mode.component), positions)
+}
+
+/// Whether a mechanism wears by the day alone.
+pub fn is_constant(mechanism: &Mechanism) -> bool {
+    mechanism.exposure == Exposure::Days && mechanism.terms.is_empty() && mechanism.interactions.is_empty()
+}
+
+/// What the events say of the delay between occurrence and report, and that in days.
+pub fn report_delays(dataset: &Dataset, model: &Model, as_of_day: i32) -> (Option<ReportDelay>, Delays) {
+    let ticks_are_weeks = dataset.axis == TimeAxis::Integer && dataset.dictionary.histories.period == Period::Week;
+    let axis = WeekAxis { axis: dataset.axis, ticks_are_weeks };
+    let delay = ReportDelay::estimate(&dataset.vehicles, &Parts::of(model), axis, as_of_day);
+    let unit_days = if ticks_are_weeks { DAYS_PER_WEEK } else { 1 };
+    let delays = delay.as_ref().map_or_else(Delays::none, |law| Delays::of(&law.days, unit_days));
+    (delay, delays)
 }
 
 /// A vehicle with its records.

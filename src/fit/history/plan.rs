@@ -8,7 +8,7 @@
 
 use rayon::prelude::*;
 
-use super::build::{Calendar, FixedRates, Group, Vehicle};
+use super::build::{Calendar, FixedRates, Group, Vehicle, event_codes, is_constant, report_delays};
 use super::error::HistoryFitError;
 use super::estimate::{GroupFit, Task};
 use super::law::{Law, Source};
@@ -17,17 +17,13 @@ use super::lives::{Dates, LATE_DAYS, LifeCounts, known_on};
 use super::request::{FitRequest, check_counts, restricted, shared};
 use super::sample::{Collected, Strata, Stratum, chances, lot};
 use crate::fleet::dataset::Dataset;
-use crate::fleet::dictionary::Period;
-use crate::fleet::time::TimeAxis;
 use crate::fleet::vehicles::{EventKind, FleetEvent, Ids, day_of};
 use crate::model::compile::compile;
 use crate::model::error::nearest;
 use crate::model::free::ParameterPath;
-use crate::model::spec::{Exposure, Model};
+use crate::model::spec::Model;
 use crate::run::{Control, Interrupted};
-use crate::score::parts::{ModeParts, Parts};
 use crate::simulate::report_delay::ReportDelay;
-use crate::simulate::weeks::{DAYS_PER_WEEK, RecordLength, WeekAxis};
 
 /// A vehicle's records take so much more than their bytes while lives are made of them.
 const OVERHEAD: f64 = 1.6;
@@ -100,7 +96,7 @@ impl<'a> SettledFit<'a> {
             check_counts(&model, &modes, &own)?;
             let law = Law::new(&model, &modes, &own, &schema.channels);
             let first = &model.modes[modes[0]];
-            let code = |names: &[String], name: &String| names.iter().position(|known| known == name);
+            let (component, positions) = event_codes(vehicles, first);
             let column = |source: &Source| match source {
                 Source::Channel(name) => channels.iter().position(|&index| schema.channels[index].name == *name),
                 Source::Interactions { .. } => None,
@@ -108,39 +104,14 @@ impl<'a> SettledFit<'a> {
             let constant = modes.iter().flat_map(|&mode| &model.modes[mode].mechanisms);
             groups.push(Group {
                 columns: law.sources.iter().map(column).collect(),
-                component: code(&vehicles.components, &first.component).map(|code| code as u32),
-                positions: (first.positions.iter().enumerate())
-                    .map(|(place, name)| {
-                        code(&vehicles.positions, name).map_or(u32::MAX - place as u32, |code| code as u32)
-                    })
-                    .collect(),
-                constant_rates: constant
-                    .into_iter()
-                    .all(|one| one.exposure == Exposure::Days && one.terms.is_empty() && one.interactions.is_empty()),
+                component,
+                positions,
+                constant_rates: constant.into_iter().all(is_constant),
                 law,
             });
         }
-        let period = &dataset.dictionary.histories.period;
-        let calendar = Calendar {
-            axis: dataset.axis,
-            length: match period {
-                Period::Day | Period::Trip => RecordLength::Day,
-                Period::Week => RecordLength::Week,
-                Period::Month => RecordLength::CalendarMonth,
-                Period::Channel(_) => RecordLength::Column(0),
-            },
-            record_days: match dataset.axis {
-                TimeAxis::Integer => 1,
-                TimeAxis::Days | TimeAxis::SecondsSince2000 => libm::ceil(period.usual_days()) as i32,
-            },
-        };
-        let ticks_are_weeks = dataset.axis == TimeAxis::Integer && *period == Period::Week;
-        let parts = Parts::new(&mode_parts(&model));
-        let axis = WeekAxis { axis: dataset.axis, ticks_are_weeks };
-        let delay = ReportDelay::estimate(vehicles, &parts, axis, request.as_of_day);
-        let delays = delay
-            .as_ref()
-            .map_or_else(Delays::none, |law| Delays::of(&law.days, if ticks_are_weeks { DAYS_PER_WEEK } else { 1 }));
+        let calendar = Calendar::of(dataset);
+        let (delay, delays) = report_delays(dataset, &model, request.as_of_day);
         let mut plan = Self {
             request,
             dataset,
@@ -395,11 +366,6 @@ impl GroupFit {
         }
         self
     }
-}
-
-fn mode_parts(model: &Model) -> Vec<ModeParts<'_>> {
-    let parts = model.modes.iter();
-    parts.map(|mode| ModeParts { id: &mode.id, component: &mode.component, positions: &mode.positions }).collect()
 }
 
 fn warn_of(model: &Model, fit: &GroupFit, warnings: &mut Vec<String>) {

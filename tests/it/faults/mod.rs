@@ -118,19 +118,10 @@ fn no_such_device() {
     assert_eq!(yard.names(), ["dataset.toml", "histories", "model.toml"]);
 }
 
-/// File size limits are the full disks that a test can make without privileges; the shell ignores the signal, so that
-/// the write itself fails.
 #[cfg(unix)]
 #[test]
 fn disk_full() {
     let yard = Yard::new();
-    let script = format!(
-        "trap '' XFSZ; ulimit -f 8; exec '{}' synth --vehicles 200 --days 200 --out fleet",
-        yard::binary().display()
-    );
-    let output = std::process::Command::new("bash").args(["-c", &script]).current_dir(yard.path(".")).output().unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(8), "{stderr}");
-    assert!(stderr.contains("no room"), "{stderr}");
+    spill::on_a_full_disk(&yard, 8, "synth --vehicles 200 --days 200 --out fleet").is(8, &["no room"]);
     assert_eq!(yard.names(), ["dataset.toml", "histories", "model.toml"]);
 }

@@ -34,9 +34,10 @@ fn yard() -> Yard {
     yard
 }
 
-/// Runs with files of 256 KiB at most: the full disk that a test can make without privileges.
-fn on_a_full_disk(yard: &Yard, command: &str) -> Ended {
-    let script = format!("trap '' XFSZ; ulimit -f 256; exec '{}' {command} --memory-limit 16MiB", binary().display());
+/// Runs with files of so many KiB at most: the full disk that a test can make without privileges. The shell ignores the
+/// signal, so that the write itself fails.
+pub fn on_a_full_disk(yard: &Yard, most_kib: u32, command: &str) -> Ended {
+    let script = format!("trap '' XFSZ; ulimit -f {most_kib}; exec '{}' {command}", binary().display());
     let output = Command::new("bash").args(["-c", &script]).current_dir(yard.path(".")).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
@@ -46,10 +47,12 @@ fn on_a_full_disk(yard: &Yard, command: &str) -> Ended {
 fn a_full_disk_is_named_with_the_option() {
     let yard = yard();
     let names = yard.names();
-    let score = "score --data . --model model.toml --out scores --no-drivers";
-    on_a_full_disk(&yard, score).is(8, &[".scores.fleetwear-staging", "--spill"]);
-    on_a_full_disk(&yard, &format!("{score} --spill spill")).is(8, &["spill: cannot keep temporary files", "--spill"]);
-    on_a_full_disk(&yard, "check --data . --spill spill").is(8, &["spill: cannot keep temporary files"]);
+    let score = "score --data . --model model.toml --out scores --no-drivers --memory-limit 16MiB";
+    on_a_full_disk(&yard, 256, score).is(8, &[".scores.fleetwear-staging", "--spill"]);
+    on_a_full_disk(&yard, 256, &format!("{score} --spill spill"))
+        .is(8, &["spill: cannot keep temporary files", "--spill"]);
+    on_a_full_disk(&yard, 256, "check --data . --spill spill --memory-limit 16MiB")
+        .is(8, &["spill: cannot keep temporary files"]);
     assert_eq!(yard.names(), names);
     assert_eq!(fs::read_dir(yard.path("spill")).unwrap().count(), 0);
 
@@ -62,13 +65,8 @@ fn a_full_disk_is_named_with_the_option() {
 fn neither_scores_nor_a_state_are_left_on_a_full_disk() {
     let yard = Yard::new();
     let names = yard.names();
-    let full = |options: &str| {
-        let score = format!("score --data . --model model.toml --out scores {options}");
-        let script = format!("trap '' XFSZ; ulimit -f 1; exec '{}' {score}", binary().display());
-        let output = Command::new("bash").args(["-c", &script]).current_dir(yard.path(".")).output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
-    };
+    let full =
+        |options: &str| on_a_full_disk(&yard, 1, &format!("score --data . --model model.toml --out scores {options}"));
     full("").is(8, &["no room", "scores"]);
     assert_eq!(yard.names(), names);
     full("--state state").is(8, &["no room"]);
