@@ -39,6 +39,7 @@
 //! | [`fit`] | what life laws' parameters are, and how well they are known |
 //! | [`backtest`] | how good stated chances were: outcomes, measures, what is written of them |
 //! | [`discover`] | conditions on pairs of channels under which more fails than the model says |
+//! | [`recall`] | how many will fail, how surely that is known, what it costs |
 //! | [`synth`] | a fleet with planted facts and its truth |
 //! | [`engine`] | the conductor: reader → batches → backend → reducers → writer |
 //! | [`run`] | cancellation and events of a run |
@@ -62,6 +63,7 @@ pub mod fixed;
 pub mod fleet;
 pub mod model;
 pub mod monitor;
+pub mod recall;
 pub mod run;
 pub mod score;
 pub mod simulate;

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use super::backtest::BacktestArgs;
 use super::discover::DiscoverArgs;
 use super::fit::FitArgs;
+use super::recall::RecallArgs;
 use super::simulate::SimulateArgs;
 use super::values::{AsOf, MaxBad, MemoryLimit, SpillFolder, ZoneShare};
 use crate::backend::DeviceShare;
@@ -46,6 +47,7 @@ pub enum Command {
     Fit(Box<FitArgs>),
     Backtest(Box<BacktestArgs>),
     Discover(Box<DiscoverArgs>),
+    Recall(Box<RecallArgs>),
     Verify(VerifyArgs),
     Bench(BenchArgs),
     /// List the graphics adapters, with their limits and why each would or would not be taken

@@ -19,6 +19,7 @@ use crate::fleet::error::FleetError;
 use crate::fleet::state::error::StateError;
 use crate::fleet::writer::WriteError;
 use crate::model::error::ModelError;
+use crate::recall::RecallError;
 use crate::run::Interrupted;
 use crate::simulate::error::SimulateError;
 use crate::synth::SynthError;
@@ -76,6 +77,8 @@ pub enum CliError {
     #[error(transparent)]
     Lives(#[from] LivesError),
     #[error(transparent)]
+    Recall(#[from] RecallError),
+    #[error(transparent)]
     Recipe(#[from] RecipeError),
     #[error(transparent)]
     Worst(#[from] WorstError),
@@ -113,6 +116,7 @@ pub fn of(error: &CliError) -> Exit {
         CliError::Backend(error) => of_backend(error),
         CliError::Synth(error) => of_synth(error),
         CliError::Lives(error) => of_lives(error),
+        CliError::Recall(error) => of_recall(error),
         CliError::Recipe(RecipeError::Io { source, .. })
         | CliError::Export { source, .. }
         | CliError::Unwritten { source } => of_writing(source),
@@ -292,6 +296,18 @@ fn of_lives(error: &LivesError) -> Exit {
         | LivesError::Option { .. } => Exit::Usage,
         LivesError::Write(error) => of_write(error),
         LivesError::Interrupted(_) => Exit::Interrupted,
+    }
+}
+
+fn of_recall(error: &RecallError) -> Exit {
+    match error {
+        RecallError::Option { .. } => Exit::Usage,
+        RecallError::TooFewFailures { .. } | RecallError::NoFit { .. } | RecallError::NoReplicates { .. } => {
+            Exit::Input
+        }
+        RecallError::Lives(error) => of_lives(error),
+        RecallError::Write(error) => of_write(error),
+        RecallError::Interrupted(_) => Exit::Interrupted,
     }
 }
 

@@ -8,6 +8,7 @@ use super::exit::{CliError, Exit};
 use super::fit_histories::{self, HistoriesArgs};
 use super::fit_lives;
 use super::values::MaxBad;
+use crate::fit::lives::LivesPlan;
 use crate::fit::lives::law::Law;
 
 /// Fit a model's free parameters to histories and work orders, or life distributions to a table of lives
@@ -39,32 +40,8 @@ pub struct LivesArgs {
     /// the columns
     #[arg(long, value_name = "FILE")]
     pub lifetimes: Option<PathBuf>,
-    /// Sheet of the workbook [default: the first]
-    #[arg(long, value_name = "NAME", requires = "lifetimes")]
-    pub sheet: Option<String>,
-    /// Column with the age at failure, or at the last look; with --upper the age of the last look before the failure
-    /// [default: looked for by its name: time, hours, miles, 里程 …]
-    #[arg(long, value_name = "COLUMN", requires = "lifetimes")]
-    pub time: Option<String>,
-    /// Column with the age by which a failure had happened: the failure lies between --time and it. Where no event column
-    /// says otherwise, an empty cell means that the life outlived --time
-    #[arg(long, value_name = "COLUMN", requires = "lifetimes")]
-    pub upper: Option<String>,
-    /// Column that says failed or censored [default: looked for: event, status, 状态 …; without one all have failed]
-    #[arg(long, value_name = "COLUMN", requires = "lifetimes")]
-    pub event: Option<String>,
-    /// Codes of the event column that mean failed; all others then mean censored, unless --censored is given too
-    #[arg(long, value_delimiter = ',', value_name = "CODE,…", requires = "lifetimes")]
-    pub failed: Vec<String>,
-    /// Codes of the event column that mean censored; all others then mean failed, unless --failed is given too
-    #[arg(long, value_delimiter = ',', value_name = "CODE,…", requires = "lifetimes")]
-    pub censored: Vec<String>,
-    /// Column with the age from which a life was watched (left truncation) [default: looked for: entry, tstart …]
-    #[arg(long, value_name = "COLUMN", requires = "lifetimes")]
-    pub entry: Option<String>,
-    /// Column with the number of lives that a row stands for [default: looked for: count, quantity, 数量 …]
-    #[arg(long, value_name = "COLUMN", requires = "lifetimes")]
-    pub count: Option<String>,
+    #[command(flatten)]
+    pub columns: LifeColumnsArgs,
     /// Column with the failure mode: each mode is fitted with the others as censoring, and all together
     #[arg(long, value_name = "COLUMN", requires = "lifetimes", conflicts_with_all = ["unit", "nevada"])]
     pub mode: Option<String>,
@@ -103,6 +80,51 @@ pub struct LivesArgs {
     /// Exit with code 5 if more rows than this are set aside: a number of rows, or a share such as 0.5%
     #[arg(long, value_name = "ROWS|SHARE%", default_value = "1%")]
     pub max_bad: MaxBad,
+}
+
+/// Which column of a table of lives is what.
+#[derive(Debug, clap::Args)]
+pub struct LifeColumnsArgs {
+    /// Sheet of the workbook [default: the first]
+    #[arg(long, value_name = "NAME", requires = "lifetimes")]
+    pub sheet: Option<String>,
+    /// Column with the age at failure, or at the last look; with --upper the age of the last look before the failure
+    /// [default: looked for by its name: time, hours, miles, 里程 …]
+    #[arg(long, value_name = "COLUMN", requires = "lifetimes")]
+    pub time: Option<String>,
+    /// Column with the age by which a failure had happened: the failure lies between --time and it. Where no event column
+    /// says otherwise, an empty cell means that the life outlived --time
+    #[arg(long, value_name = "COLUMN", requires = "lifetimes")]
+    pub upper: Option<String>,
+    /// Column that says failed or censored [default: looked for: event, status, 状态 …; without one all have failed]
+    #[arg(long, value_name = "COLUMN", requires = "lifetimes")]
+    pub event: Option<String>,
+    /// Codes of the event column that mean failed; all others then mean censored, unless --censored is given too
+    #[arg(long, value_delimiter = ',', value_name = "CODE,…", requires = "lifetimes")]
+    pub failed: Vec<String>,
+    /// Codes of the event column that mean censored; all others then mean failed, unless --failed is given too
+    #[arg(long, value_delimiter = ',', value_name = "CODE,…", requires = "lifetimes")]
+    pub censored: Vec<String>,
+    /// Column with the age from which a life was watched (left truncation) [default: looked for: entry, tstart …]
+    #[arg(long, value_name = "COLUMN", requires = "lifetimes")]
+    pub entry: Option<String>,
+    /// Column with the number of lives that a row stands for [default: looked for: count, quantity, 数量 …]
+    #[arg(long, value_name = "COLUMN", requires = "lifetimes")]
+    pub count: Option<String>,
+}
+
+impl LifeColumnsArgs {
+    /// Into the plan that reads the table.
+    pub fn settle(self, plan: &mut LivesPlan) {
+        plan.sheet = self.sheet;
+        plan.names.time = self.time;
+        plan.names.upper = self.upper;
+        plan.names.event = self.event;
+        plan.names.entry = self.entry;
+        plan.names.count = self.count;
+        plan.codes.failed = self.failed;
+        plan.codes.censored = self.censored;
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

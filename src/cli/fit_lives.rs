@@ -32,21 +32,14 @@ pub fn run(args: LivesArgs, console: &Console) -> Result<Exit, CliError> {
 
 fn plan(args: LivesArgs) -> LivesPlan {
     let mut plan = LivesPlan::new(args.lifetimes.unwrap_or_default());
-    plan.sheet = args.sheet;
     plan.layout = match (args.nevada, &args.unit) {
         (true, _) => Layout::Nevada,
         (_, Some(_)) => Layout::Recurrent,
         _ => Layout::Lives,
     };
-    plan.names.time = args.time;
-    plan.names.upper = args.upper;
-    plan.names.event = args.event;
-    plan.names.entry = args.entry;
-    plan.names.count = args.count;
+    args.columns.settle(&mut plan);
     plan.names.mode = args.mode;
     plan.names.by = args.by;
-    plan.codes.failed = args.failed;
-    plan.codes.censored = args.censored;
     plan.unit = args.unit;
     plan.cost = args.cost;
     plan.laws = args.law.into_iter().map(Into::into).collect();
@@ -289,7 +282,7 @@ fn shown_steps(steps: usize) -> Vec<usize> {
 }
 
 /// Five figures; very large and very small numbers in powers of ten.
-fn figures(value: f64) -> String {
+pub fn figures(value: f64) -> String {
     if value == 0.0 {
         return "0".to_owned();
     }

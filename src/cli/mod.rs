@@ -20,6 +20,8 @@ mod fit_lives;
 mod init;
 mod inspect;
 mod progress;
+mod recall;
+mod recall_lives;
 mod score;
 mod signals;
 mod simulate;
@@ -79,6 +81,7 @@ fn run(command: Command, console: &Console) -> Result<Exit, CliError> {
         Command::Discover(args) => discover::run(*args, console),
         Command::Fit(args) => fit::run(*args, console),
         Command::Backtest(args) => backtest::run(*args, console),
+        Command::Recall(args) => recall::run(*args, console),
         Command::Verify(args) => verify::run(args, console),
         Command::Bench(args) => bench::run(args, console),
         Command::Devices => devices::run(console),

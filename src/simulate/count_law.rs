@@ -137,6 +137,21 @@ impl CountLaw {
         }
     }
 
+    /// Mean and Σp², by the mean and the variance of the law as it is.
+    pub fn moments(&self) -> Moments {
+        let (mean, variance) = match self {
+            Self::Table(at_most) => {
+                let beyond = |k: usize| (1.0 - at_most[k]).max(0.0);
+                let mean: f64 = (0..at_most.len()).map(beyond).sum();
+                // E K² = Σ (2k + 1) P(K > k).
+                let second: f64 = (0..at_most.len()).map(|k| (2 * k + 1) as f64 * beyond(k)).sum();
+                (mean, second - mean * mean)
+            }
+            Self::Smooth { mean, deviation, .. } => (*mean, deviation * deviation),
+        };
+        Moments { mean, squares: (mean - variance).clamp(0.0, mean) }
+    }
+
     /// Counts beyond which nothing is to be found.
     fn most(&self) -> i64 {
         match self {
@@ -351,6 +366,16 @@ mod tests {
         assert!(moments.variance() > SMOOTH_VARIANCE);
         let off = worst(&CountLaw::of(moments), &exact(&chances));
         assert!(off < 5e-4, "{off}");
+    }
+
+    #[test]
+    fn laws_tell_their_moments() {
+        for moments in [(0.0, 0.0), (0.7, 0.3), (5.0, 0.2), (60.0, 10.0), (4_000.0, 500.0)] {
+            let moments = Moments { mean: moments.0, squares: moments.1 };
+            let told = CountLaw::of(moments).moments();
+            assert!((told.mean - moments.mean).abs() <= 1e-9 * moments.mean, "{moments:?} {told:?}");
+            assert!((told.squares - moments.squares).abs() <= 1e-6 * moments.mean, "{moments:?} {told:?}");
+        }
     }
 
     #[test]

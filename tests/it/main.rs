@@ -30,6 +30,7 @@ mod oracle;
 mod reading;
 mod reading_faults;
 mod reading_pages;
+mod recall;
 mod score;
 mod simulate;
 mod skipped;

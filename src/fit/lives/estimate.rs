@@ -121,7 +121,8 @@ pub fn fit(likelihood: &Likelihood, lives: f64, failures: f64, wanted: &Wanted) 
     Ok(fitter.fitted(lives, failures))
 }
 
-fn climb(likelihood: &Likelihood, held: Option<f64>, failed_share: f64) -> Result<Maximum, NoMaximum> {
+/// The largest likelihood, with the steepness held where it is known; `failed_share` is where a law of a share begins.
+pub fn climb(likelihood: &Likelihood, held: Option<f64>, failed_share: f64) -> Result<Maximum, NoMaximum> {
     let steepness = likelihood.steepness();
     let part =
         Part::holding(likelihood.parameters(), &held.map(|held| (steepness, held)).into_iter().collect::<Vec<_>>());

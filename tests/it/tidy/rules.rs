@@ -30,16 +30,20 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("fit", &["fixed", "fleet", "model", "run", "score", "simulate", "svg"]),
     ("backtest", &["fit", "fixed", "fleet", "model", "score", "simulate", "svg"]),
     ("discover", &["backend", "fit", "fixed", "fleet", "model", "run", "score", "simulate", "svg"]),
+    ("recall", &["fit", "fixed", "fleet", "model", "run", "simulate"]),
     ("synth", &["fixed", "fleet", "model", "run"]),
     (
         "engine",
-        &["backend", "backtest", "discover", "fit", "fixed", "fleet", "model", "monitor", "run", "score", "simulate"],
+        &[
+            "backend", "backtest", "discover", "fit", "fixed", "fleet", "model", "monitor", "recall", "run", "score",
+            "simulate",
+        ],
     ),
     (
         "cli",
         &[
-            "backend", "backtest", "discover", "engine", "fit", "fixed", "fleet", "model", "monitor", "run", "score",
-            "simulate", "synth",
+            "backend", "backtest", "discover", "engine", "fit", "fixed", "fleet", "model", "monitor", "recall", "run",
+            "score", "simulate", "synth",
         ],
     ),
 ];
