@@ -10,8 +10,6 @@ use crate::model::normal;
 #[repr(u32)]
 pub enum Purpose {
     Replicate = 0x5EC0_0001,
-    /// Marks dealt out anew over the vehicles.
-    Deal = 0x5EC0_0003,
     /// Tables that the nested coverage starts from.
     Outer = 0x5EC0_0002,
 }
@@ -68,16 +66,18 @@ impl Draws {
         if p >= 1.0 {
             return count;
         }
+        if p <= 0.0 {
+            return 0.0;
+        }
         let (mut happened, mut place) = (0.0, 0.0);
         let ln_spared = libm::log1p(-p);
-        while p > 0.0 {
+        loop {
             place += libm::floor(libm::log(self.uniform()) / ln_spared) + 1.0;
             if place > count {
-                break;
+                return happened;
             }
             happened += 1.0;
         }
-        happened
     }
 }
 
