@@ -8,7 +8,7 @@ use crate::backend::SlotMasks;
 use crate::fleet::dataset::Dataset;
 use crate::fleet::dictionary::Period;
 use crate::fleet::time::TimeAxis;
-use crate::fleet::vehicles::Attribute;
+use crate::fleet::vehicles::{Attribute, EventKind};
 use crate::model::compile::compile;
 use crate::model::compiled::CompiledModel;
 use crate::model::spec::Model;
@@ -73,6 +73,15 @@ impl Prepared {
             model,
             dataset,
         })
+    }
+
+    /// Lets go of the events that restart no part: scoring reads replacements only, and a fleet has millions of events.
+    pub fn keep_replacements(&mut self) {
+        let of_component = self.parts.by_component(&self.dataset.vehicles);
+        let events = &mut self.dataset.vehicles.events;
+        events
+            .retain(|event| event.kind == EventKind::Replacement && !of_component[event.component as usize].is_empty());
+        events.shrink_to_fit();
     }
 
     /// The day of the latest row, a guess: that row may be unusable, and statistics may be wrong.

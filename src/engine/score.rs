@@ -41,6 +41,7 @@ pub fn score(plan: &ScorePlan, control: &Control) -> Result<ScoreReport, EngineE
     }
     let folder = OutputFolder::create(&plan.out)?;
     let mut prepared = Prepared::open(&plan.data, &plan.model, plan.threads, control)?;
+    prepared.keep_replacements();
     prepared.dataset.spill_to(plan.spill_folder.as_deref().or(Some(folder.staging())));
     let night = match state {
         Some(state) => {

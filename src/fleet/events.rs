@@ -101,7 +101,7 @@ pub(super) fn load(
     let kinds = kinds(table);
     let findings = findings(table);
     let mut account = EventsAccount::default();
-    let mut events = Vec::new();
+    let mut rows = Vec::new();
     let (mut components, mut positions) = (Names::default(), Names::default());
     let files = read(&table.files, &wanted(table, axis, ids), control, |file: &Path, columns: &[ArrayRef]| {
         let columns = kept(columns, counting(table, axis, known, file, columns)?.as_ref())?;
@@ -145,35 +145,49 @@ pub(super) fn load(
                 }
                 known
             });
-            events.push(FleetEvent {
+            let event = FleetEvent {
                 vehicle,
                 component: components.code(component),
                 position: batch.position.as_ref().and_then(|raw| text(raw, row)).map(|name| positions.code(name)),
                 kind,
                 occurred_day,
                 reported_day: batch.reported.as_ref().and_then(|days| days[row]),
-                odometer_km: batch.odometer_km.as_ref().and_then(|numbers| numbers[row]),
                 finding,
+            };
+            rows.push(Row {
+                event,
+                odometer_km: batch.odometer_km.as_ref().and_then(|numbers| numbers[row]),
                 cost: batch.cost.as_ref().and_then(|numbers| numbers[row]),
             });
         }
         Ok(())
     })?;
-    let (components, component_place) = components.sorted(events.iter().map(|event: &FleetEvent| event.component));
-    let (positions, position_place) = positions.sorted(events.iter().filter_map(|event| event.position));
-    for event in &mut events {
+    let (components, component_place) = components.sorted(rows.iter().map(|row: &Row| row.event.component));
+    let (positions, position_place) = positions.sorted(rows.iter().filter_map(|row| row.event.position));
+    for Row { event, .. } in &mut rows {
         event.component = component_place[event.component as usize];
         event.position = event.position.map(|position| position_place[position as usize]);
     }
-    events.sort_by(|a, b| key(a).cmp(&key(b)).then_with(|| compare_rest(a, b)));
-    let before = events.len();
-    events.dedup_by(|later, kept| key(later) == key(kept));
-    account.duplicates = (before - events.len()) as u64;
-    account.taken = events.len() as u64;
+    // Rows that compare as equal are equal.
+    rows.sort_unstable_by(|a, b| key(&a.event).cmp(&key(&b.event)).then_with(|| compare_rest(a, b)));
+    let before = rows.len();
+    rows.dedup_by(|later, kept| key(&later.event) == key(&kept.event));
+    account.duplicates = (before - rows.len()) as u64;
+    account.taken = rows.len() as u64;
+    // Their own allocation: that of the rows is twice as large, and larger again by what it grew in advance.
+    let mut events = Vec::with_capacity(rows.len());
+    events.extend(rows.into_iter().map(|row| row.event));
     let early = |event: &&FleetEvent| event.reported_day.is_some_and(|reported| reported < event.occurred_day);
     account.reported_before_occurred = events.iter().filter(early).count() as u64;
     (vehicles.events, vehicles.components, vehicles.positions) = (events, components, positions);
     Ok((account, files))
+}
+
+/// An event with what only decides which of its rows counts.
+struct Row {
+    event: FleetEvent,
+    odometer_km: Option<f64>,
+    cost: Option<f64>,
 }
 
 /// What makes two rows one event.
@@ -181,13 +195,13 @@ fn key(event: &FleetEvent) -> (u32, i32, u32, Option<u32>, EventKind) {
     (event.vehicle, event.occurred_day, event.component, event.position, event.kind)
 }
 
-fn compare_rest(a: &FleetEvent, b: &FleetEvent) -> Ordering {
+fn compare_rest(a: &Row, b: &Row) -> Ordering {
     let known_first = |a: Option<f64>, b: Option<f64>| match (a, b) {
         (Some(a), Some(b)) => a.total_cmp(&b),
         (a, b) => b.is_some().cmp(&a.is_some()),
     };
-    let reported = |event: &FleetEvent| (event.reported_day.is_none(), event.reported_day);
-    let finding = |event: &FleetEvent| match event.finding {
+    let reported = |row: &Row| (row.event.reported_day.is_none(), row.event.reported_day);
+    let finding = |row: &Row| match row.event.finding {
         Some(Finding::Confirmed) => 0,
         Some(Finding::NotFound) => 1,
         None => 2,
@@ -290,4 +304,36 @@ fn findings(table: &EventsTable) -> BTreeMap<&str, Finding> {
     let Some(finding) = &table.finding else { return BTreeMap::new() };
     let meanings = [(&finding.confirmed, Finding::Confirmed), (&finding.not_found, Finding::NotFound)];
     meanings.into_iter().flat_map(|(raw, finding)| raw.iter().map(move |raw| (raw.as_str(), finding))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_repeated_rows_the_smallest_counts() {
+        let row = |reported_day, odometer_km, finding, cost| {
+            let event = FleetEvent::bare(0, 0, EventKind::Failure, 10);
+            Row { event: FleetEvent { reported_day, finding, ..event }, odometer_km, cost }
+        };
+        // Each is smaller than those behind it.
+        let rising = [
+            row(Some(11), None, None, None),
+            row(Some(12), Some(5.0), None, None),
+            row(Some(12), Some(6.0), Some(Finding::Confirmed), Some(2.0)),
+            row(Some(12), Some(6.0), Some(Finding::NotFound), Some(1.0)),
+            row(Some(12), Some(6.0), Some(Finding::NotFound), None),
+            row(Some(12), None, Some(Finding::Confirmed), None),
+            row(None, Some(1.0), Some(Finding::Confirmed), Some(1.0)),
+        ];
+        for (place, small) in rising.iter().enumerate() {
+            assert_eq!(compare_rest(small, small), Ordering::Equal);
+            for large in &rising[place + 1..] {
+                assert_eq!(
+                    (compare_rest(small, large), compare_rest(large, small)),
+                    (Ordering::Less, Ordering::Greater)
+                );
+            }
+        }
+    }
 }

@@ -68,26 +68,14 @@ pub struct FleetEvent {
     pub kind: EventKind,
     pub occurred_day: i32,
     pub reported_day: Option<i32>,
-    pub odometer_km: Option<f64>,
     pub finding: Option<Finding>,
-    pub cost: Option<f64>,
 }
 
 #[cfg(test)]
 impl FleetEvent {
     /// An event of which nothing is known but what it was and when.
     pub fn bare(vehicle: u32, component: u32, kind: EventKind, occurred_day: i32) -> Self {
-        Self {
-            vehicle,
-            component,
-            position: None,
-            kind,
-            occurred_day,
-            reported_day: None,
-            odometer_km: None,
-            finding: None,
-            cost: None,
-        }
+        Self { vehicle, component, position: None, kind, occurred_day, reported_day: None, finding: None }
     }
 }
 

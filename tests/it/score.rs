@@ -92,9 +92,7 @@ fn replacement(vehicle: u32, component: u32, position: Option<u32>, occurred_day
         kind: EventKind::Replacement,
         occurred_day,
         reported_day: None,
-        odometer_km: None,
         finding: None,
-        cost: None,
     }
 }
 

@@ -336,17 +336,7 @@ mod tests {
     use super::*;
 
     fn event(kind: EventKind, occurred_day: i32, reported_day: Option<i32>) -> FleetEvent {
-        FleetEvent {
-            vehicle: 0,
-            component: 0,
-            position: None,
-            kind,
-            occurred_day,
-            reported_day,
-            odometer_km: None,
-            finding: None,
-            cost: None,
-        }
+        FleetEvent { vehicle: 0, component: 0, position: None, kind, occurred_day, reported_day, finding: None }
     }
 
     /// A hundred days from day 100 on; nothing is used on days divisible by ten.

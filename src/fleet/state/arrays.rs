@@ -91,8 +91,19 @@ impl Arrays {
     /// Reads an array of this many values.
     pub fn read<T: Pod + Send>(&self, name: &str, values: usize) -> Result<Vec<T>, StateError> {
         let mut array = vec![T::zeroed(); values];
-        array.par_chunks_mut(piece_values::<T>()).enumerate().try_for_each(|(piece, values)| {
-            let name = piece_name(name, piece);
+        self.fill(name, 0, &mut array)?;
+        Ok(array)
+    }
+
+    /// An array of this many values that is never whole in memory.
+    pub fn spans<T: Pod + Send>(&self, name: &str, values: usize) -> Spans<'_, T> {
+        Spans { arrays: self, name: name.to_owned(), values, held: Vec::new(), first: 0 }
+    }
+
+    /// Reads the pieces from `piece` on into `values`.
+    fn fill<T: Pod + Send>(&self, name: &str, piece: usize, values: &mut [T]) -> Result<(), StateError> {
+        values.par_chunks_mut(piece_values::<T>()).enumerate().try_for_each(|(place, values)| {
+            let name = piece_name(name, piece + place);
             let path = self.folder.join(&name);
             let bytes: &mut [u8] = bytemuck::cast_slice_mut(values);
             let mut file = File::open(&path).map_err(|error| StateError::damaged(&path, error))?;
@@ -101,8 +112,39 @@ impl Arrays {
                 return Err(StateError::damaged(&path, "its content is not what was written"));
             }
             Ok(())
-        })?;
-        Ok(array)
+        })
+    }
+}
+
+/// An array that is read span by span from its beginning.
+#[derive(Debug)]
+pub struct Spans<'a, T> {
+    arrays: &'a Arrays,
+    name: String,
+    values: usize,
+    /// Values from `first` on, up to the end of a piece.
+    held: Vec<T>,
+    first: usize,
+}
+
+impl<T: Pod + Send> Spans<'_, T> {
+    /// The values of a range, which must not begin before that of the call before. What lies before it is let go.
+    pub fn read(&mut self, range: Range<usize>) -> Result<&mut [T], StateError> {
+        let end = self.first + self.held.len();
+        self.held.drain(..range.start.clamp(self.first, end) - self.first);
+        // What is held ends where a piece does, so what is missing begins with one.
+        let missing = match self.held.is_empty() {
+            true => range.start / piece_values::<T>() * piece_values::<T>(),
+            false => end,
+        };
+        self.first = missing - self.held.len();
+        if missing < range.end {
+            let to = range.end.next_multiple_of(piece_values::<T>()).min(self.values);
+            let held = self.held.len();
+            self.held.resize(held + to - missing, T::zeroed());
+            self.arrays.fill(&self.name, missing / piece_values::<T>(), &mut self.held[held..])?;
+        }
+        Ok(&mut self.held[range.start - self.first..range.end - self.first])
     }
 }
 
@@ -145,6 +187,24 @@ mod tests {
         assert!(arrays.expect::<u64>("wide", values.len() + 1).is_err(), "too short a file");
         assert!(arrays.expect::<u64>("masks", 1).is_err(), "too long a file");
         assert!(arrays.expect::<u64>("unknown", 1).is_err());
+    }
+
+    #[test]
+    fn spans_hold_what_the_whole_array_has_there() {
+        let (piece, count) = (piece_values::<u64>(), 3 * piece_values::<u64>() + 7);
+        let values: Vec<u64> = (0..count as u64).map(|value| value.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
+        let folder = stored(&values, &[]);
+        let arrays = Arrays::open(&folder.path().join("gen")).unwrap();
+        let cuts = [0, 3, piece - 1, piece + 1, piece + 1, 2 * piece, 3 * piece + 2, count];
+        let mut spans = arrays.spans::<u64>("wide", count);
+        for span in cuts.windows(2) {
+            assert!(spans.read(span[0]..span[1]).unwrap() == &values[span[0]..span[1]], "{span:?}");
+        }
+        // Some are passed over, and the next begins within a piece.
+        let mut spans = arrays.spans::<u64>("wide", count);
+        for span in [5..6, 6..6, 2 * piece + 9..2 * piece + 10, count - 1..count] {
+            assert!(spans.read(span.clone()).unwrap() == &values[span.clone()], "{span:?}");
+        }
     }
 
     #[test]

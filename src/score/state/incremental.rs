@@ -91,8 +91,7 @@ pub(super) fn incremental<'b>(
 
     let began = Instant::now();
     night.control.emit(Event::Stage { name: "merge", total_rows: None });
-    let ordinal: Vec<u32> = (0..sums.vehicles as u32).map(|vehicle| ordinals.of(vehicle)).collect();
-    let overlay = Overlay { stored, mapping: &mapping, cells: &cells, rest_capped: &capped.words, ordinal: &ordinal };
+    let overlay = Overlay { stored, mapping: &mapping, cells: &cells, rest_capped: &capped.words, index };
     overlay.apply(&mut sums, plan, widths, night.control)?;
     let mut doubtful = settled.take_out(&replaced, &mut sums, plan, widths);
     times.merge = began.elapsed();
@@ -107,7 +106,7 @@ pub(super) fn incremental<'b>(
     counts.reformed = chosen.vehicles.len() as u64;
     if !chosen.vehicles.is_empty() {
         refuse_gone(stock, chosen.vehicles.len(), || {
-            before.names(chosen.vehicles.iter().take(5).map(|&vehicle| ordinal[vehicle as usize] as usize))
+            before.names(chosen.vehicles.iter().take(5).map(|&vehicle| ordinals.of(vehicle) as usize))
         })?;
         let mut rewritten: Vec<u32> = changed.side_tables.iter().map(|&ordinal| index[ordinal as usize]).collect();
         rewritten.sort_unstable();

@@ -10,7 +10,7 @@ use super::cells::Segments;
 use super::presence::Presence;
 use super::record::{Dimensions, StateRecord};
 use super::traits::Traits;
-use crate::fleet::state::arrays::Arrays;
+use crate::fleet::state::arrays::{Arrays, Spans};
 use crate::fleet::state::error::StateError;
 use crate::fleet::state::ids;
 use crate::score::tally::SlotTally;
@@ -30,8 +30,8 @@ pub struct Stored {
     pub sums: StoredSums,
 }
 
-/// The sums of a generation, each array read when it is asked for. That the files are whole is seen at once; a flipped bit
-/// only then.
+/// The sums of a generation, read when they are asked for and never held whole. That the files are whole is seen at once;
+/// a flipped bit only then.
 #[derive(Clone, Debug)]
 pub struct StoredSums {
     arrays: Arrays,
@@ -48,23 +48,23 @@ impl StoredSums {
     }
 
     /// By segment and mechanism.
-    pub fn clocks_q48(&self) -> Result<Vec<u64>, StateError> {
-        self.arrays.read("clock_q48", self.dimensions.segments * self.dimensions.mechanisms)
+    pub fn clocks_q48(&self) -> Spans<'_, u64> {
+        self.arrays.spans("clock_q48", self.dimensions.segments * self.dimensions.mechanisms)
     }
 
     /// Bits of the mechanisms, by segment.
-    pub fn capped(&self) -> Result<Vec<u32>, StateError> {
-        self.arrays.read("capped", self.dimensions.segments * self.dimensions.mechanisms.div_ceil(32))
+    pub fn capped(&self) -> Spans<'_, u32> {
+        self.arrays.spans("capped", self.dimensions.segments * self.dimensions.mechanisms.div_ceil(32))
     }
 
     /// Records without an exposure, by segment and exposure.
-    pub fn missing(&self) -> Result<Vec<u32>, StateError> {
-        self.arrays.read("missing", self.dimensions.segments * self.dimensions.exposures)
+    pub fn missing(&self) -> Spans<'_, u32> {
+        self.arrays.spans("missing", self.dimensions.segments * self.dimensions.exposures)
     }
 
     /// By vehicle and driver column of the model.
-    pub fn drivers(&self) -> Result<Vec<i64>, StateError> {
-        self.arrays.read("driver", self.dimensions.vehicles * self.dimensions.drivers)
+    pub fn drivers(&self) -> Spans<'_, i64> {
+        self.arrays.spans("driver", self.dimensions.vehicles * self.dimensions.drivers)
     }
 }
 
