@@ -65,6 +65,11 @@ pub trait DamageBackend: Send + Sync {
     /// Adds the increments of a batch. May be called from several threads at once.
     fn push(&self, batch: &DamageBatch) -> Result<(), BackendError>;
 
+    /// Waits until all that was pushed is summed, so that a clock can tell the work from the way back of the sums.
+    fn settle(&self) -> Result<(), BackendError> {
+        Ok(())
+    }
+
     /// Waits for what was pushed and hands out the sums of `slots` slots and `vehicles` vehicles.
     fn finish(self: Box<Self>, slots: usize, vehicles: usize) -> Result<DamageSums, BackendError>;
 

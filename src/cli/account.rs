@@ -8,6 +8,7 @@ use super::table::{Table, count};
 use super::values::MaxBad;
 use super::words::Word;
 use crate::fleet::manifest::ManifestAccount;
+use crate::fleet::scan::UnreadableFile;
 use crate::fleet::tables::TableRows;
 
 /// The account as lines: rows, then cells.
@@ -84,6 +85,14 @@ pub fn verdict(
     }
     console.warning(&format!("{text}: more than --max-bad {max_bad}"));
     Exit::BadRows
+}
+
+/// Says which files were left out of what a command shows of the data; no limit of bad rows applies there.
+pub fn left_out(files: &[UnreadableFile], console: &Console) -> Exit {
+    for UnreadableFile { path, problem, .. } in files {
+        console.warning(&format!("{}: left out: {problem}", path.display()));
+    }
+    if files.is_empty() { Exit::Ok } else { Exit::BadRows }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! `fleetwear inspect`: a model in words and tables, or one vehicle's scores as waterfalls of ratios.
 
+use super::account;
 use super::args::InspectArgs;
 use super::console::Console;
 use super::exit::{CliError, Exit};
@@ -9,6 +10,7 @@ use super::waterfall;
 use super::words::Word;
 use crate::engine::inspect::{InspectPlan, inspect_vehicle};
 use crate::fleet::dictionary::Dictionary;
+use crate::model::compile::compile;
 use crate::model::explain::{Explanation, MechanismWords, ModeWords, TermTable, explain};
 use crate::model::spec::Model;
 
@@ -29,11 +31,16 @@ pub fn run(args: InspectArgs, console: &Console) -> Result<Exit, CliError> {
         } else {
             console.data(&waterfall::text(&inspection, console));
         }
-        return Ok(Exit::Ok);
+        return Ok(account::left_out(&inspection.unreadable, console));
     }
     let model = Model::load(&args.model)?;
     let schema = args.data.as_deref().map(|path| Dictionary::load(path).map(|dictionary| dictionary.schema()));
-    let explanation = explain(&model, schema.transpose()?.as_ref());
+    let schema = schema.transpose()?;
+    if let Some(schema) = &schema {
+        // A model that cannot be laid over these data is not explained as if it could.
+        compile(&model, schema)?;
+    }
+    let explanation = explain(&model, schema.as_ref());
     if console.json() {
         console.data_json(&explanation);
     } else {

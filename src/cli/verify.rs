@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::account;
 use super::args::VerifyArgs;
 use super::console::Console;
 use super::exit::{CliError, Exit};
@@ -28,11 +29,13 @@ pub fn run(args: VerifyArgs, console: &Console) -> Result<Exit, CliError> {
     } else {
         console.data(&text(&report, console));
     }
-    Ok(exit(&report))
+    Ok(exit(&report, console))
 }
 
-fn exit(report: &VerifyReport) -> Exit {
-    if report.agrees() { Exit::Ok } else { Exit::Verification }
+/// A difference before files that were left out: both are said.
+fn exit(report: &VerifyReport, console: &Console) -> Exit {
+    let left_out = account::left_out(&report.unreadable, console);
+    if report.agrees() { left_out } else { Exit::Verification }
 }
 
 fn text(report: &VerifyReport, console: &Console) -> String {
@@ -112,6 +115,7 @@ fn json(report: &VerifyReport) -> serde_json::Value {
         "runs": runs,
         "skipped": skipped,
         "late": report.late,
+        "unreadable": report.unreadable,
         "difference": difference,
     })
 }
@@ -122,13 +126,17 @@ mod tests {
     use crate::cli::args::Language;
     use crate::engine::verify::{Difference, VerifyRun};
 
+    fn console() -> Console {
+        Console::new(false, true, Language::En)
+    }
+
     fn run(name: &'static str, content_hash: &str) -> VerifyRun {
         VerifyRun { name, device: "cpu".to_owned(), content_hash: content_hash.to_owned(), seconds: 1.0 }
     }
 
     fn report(runs: Vec<VerifyRun>, difference: Option<Difference>) -> VerifyReport {
         let (skipped, late, futures) = (Vec::new(), Vec::new(), Vec::new());
-        VerifyReport { vehicles: 3, rows: 9, runs, skipped, late, difference, futures }
+        VerifyReport { vehicles: 3, rows: 9, runs, skipped, late, difference, futures, unreadable: Vec::new() }
     }
 
     #[test]
@@ -142,8 +150,8 @@ mod tests {
             values: ("281474".to_owned(), "281475".to_owned()),
         };
         let report = report(vec![run("cpu, one thread", "aa"), run("gpu", "ab")], Some(difference));
-        assert_eq!(exit(&report) as i32, 9);
-        let (text, json) = (text(&report, &Console::new(false, true, Language::En)), json(&report).to_string());
+        assert_eq!(exit(&report, &console()) as i32, 9);
+        let (text, json) = (text(&report, &console()), json(&report).to_string());
         for word in ["V-17", "motor_noise", "rear", "clock_q48", "gpu", "281474", "281475"] {
             assert!(text.contains(word) && json.contains(word), "no {word:?} in {text} or {json}");
         }
@@ -153,8 +161,11 @@ mod tests {
     #[test]
     fn hashes_that_differ_without_a_row_are_all_shown() {
         let report = report(vec![run("cpu, one thread", "aa"), run("gpu", "ab")], None);
-        let text = text(&report, &Console::new(false, true, Language::En));
-        assert!(exit(&report) == Exit::Verification && text.contains("aa  cpu") && text.contains("ab  gpu"), "{text}");
-        assert!(!text.contains(Console::new(false, true, Language::En).word(Word::Agrees)), "{text}");
+        let text = text(&report, &console());
+        assert!(
+            exit(&report, &console()) == Exit::Verification && text.contains("aa  cpu") && text.contains("ab  gpu"),
+            "{text}"
+        );
+        assert!(!text.contains(console().word(Word::Agrees)), "{text}");
     }
 }

@@ -12,7 +12,7 @@ use super::report::day_text;
 use crate::fleet::chunk::{Chunk, Order};
 use crate::fleet::dataset::Dataset;
 use crate::fleet::ids::IdKind;
-use crate::fleet::scan::{ChunkSink, ScanRequest, SinkError, scan};
+use crate::fleet::scan::{ChunkSink, ScanRequest, SinkError, UnreadableFile, scan};
 use crate::model::life;
 use crate::model::waterfall::{MechanismWaterfall, Waterfall};
 use crate::run::Control;
@@ -48,6 +48,8 @@ pub struct Inspection {
     pub attributes: Vec<(String, String)>,
     /// In the order of the scores.
     pub parts: Vec<PartInspection>,
+    /// History files that could not be read: records of the vehicle may be missing.
+    pub unreadable: Vec<UnreadableFile>,
 }
 
 /// One row of the scores, explained.
@@ -88,7 +90,7 @@ pub fn inspect_vehicle(plan: &InspectPlan, control: &Control) -> Result<Inspecti
     };
     let latest = AtomicI32::new(i32::MIN);
     let records = OneVehicle { dataset, id: &plan.vehicle, records: Mutex::default(), latest: &latest };
-    scan(dataset, &request, control, &records)?;
+    let report = scan(dataset, &request, control, &records)?;
     // As of the latest record that counts, as for scores: files' statistics may tell of rows that cannot be used.
     let latest = latest.load(Ordering::Relaxed);
     let found = (latest != i32::MIN).then(|| dataset.axis.day(latest));
@@ -148,6 +150,7 @@ pub fn inspect_vehicle(plan: &InspectPlan, control: &Control) -> Result<Inspecti
         records: records.len() as u64,
         attributes,
         parts,
+        unreadable: report.unreadable,
     })
 }
 

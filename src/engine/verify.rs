@@ -17,7 +17,7 @@ use super::verify_futures::futures;
 use super::verify_nights::night_by_night;
 use super::write_scores::write_scores;
 use crate::backend::{BackendError, Choice, DeviceShare};
-use crate::fleet::scan::ScanKind;
+use crate::fleet::scan::{ScanKind, UnreadableFile};
 use crate::run::{Control, Event};
 use crate::score::output::ScoreRows;
 use crate::score::row::Scorer;
@@ -76,6 +76,8 @@ pub struct VerifyReport {
     pub difference: Option<Difference>,
     /// A short simulation by several ways; run if the scores agree.
     pub futures: Vec<VerifyRun>,
+    /// History files that could not be read, and of which nothing was shown.
+    pub unreadable: Vec<UnreadableFile>,
 }
 
 impl VerifyReport {
@@ -117,7 +119,7 @@ pub fn verify(plan: &VerifyPlan, control: &Control) -> Result<VerifyReport, Engi
         drivers: true,
         skip_later: plan.as_of_day.is_some(),
     };
-    let (cut, first, mut runs) = first_run(plan, &prepared, &first_way, &pool, control)?;
+    let (cut, first, mut runs, unreadable) = first_run(plan, &prepared, &first_way, &pool, control)?;
     let (mut skipped, mut late) = (Vec::new(), Vec::new());
     for (name, way) in ways(plan, &first_way) {
         if name == GPU && plan.backend == Choice::Cpu {
@@ -147,12 +149,12 @@ pub fn verify(plan: &VerifyPlan, control: &Control) -> Result<VerifyReport, Engi
                 let rows = (rows(&prepared, &scorers.0), rows(&prepared, &scorers.1));
                 first_difference((FIRST, &rows.0), (name, &rows.1))
             })?;
-            return Ok(report(&first, &prepared, runs, skipped, late, difference));
+            return Ok(VerifyReport { unreadable, ..report(&first, &prepared, runs, skipped, late, difference) });
         }
     }
     let (futures, not_run) = futures(plan, control)?;
     skipped.extend(not_run);
-    Ok(VerifyReport { futures, ..report(&first, &prepared, runs, skipped, late, None) })
+    Ok(VerifyReport { futures, unreadable, ..report(&first, &prepared, runs, skipped, late, None) })
 }
 
 /// The run that the others are compared with, on the day that it finds to be the latest.
@@ -162,7 +164,7 @@ fn first_run(
     way: &Way,
     pool: &rayon::ThreadPool,
     control: &Control,
-) -> Result<(Cut, FleetSums, Vec<VerifyRun>), EngineError> {
+) -> Result<(Cut, FleetSums, Vec<VerifyRun>, Vec<UnreadableFile>), EngineError> {
     let began = Instant::now();
     control.emit(Event::Stage { name: FIRST, total_rows: None });
     let guess = match plan.as_of_day {
@@ -180,7 +182,7 @@ fn first_run(
     }
     let content_hash = content_hash(prepared, &cut, &done.sums, pool, control)?;
     let run = VerifyRun { name: FIRST, device: done.device, content_hash, seconds: began.elapsed().as_secs_f64() };
-    Ok((cut, done.sums, vec![run]))
+    Ok((cut, done.sums, vec![run], done.scan.unreadable))
 }
 
 /// All other ways, the likeliest to differ first.
@@ -255,6 +257,7 @@ fn report(
         late,
         difference,
         futures: Vec::new(),
+        unreadable: Vec::new(),
     }
 }
 

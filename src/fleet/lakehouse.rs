@@ -16,7 +16,8 @@ const FORMATS: [Format; 4] = [
     Format {
         name: "Delta Lake",
         is_here: |folder| folder.join("_delta_log").is_dir(),
-        recipe: "python: open('list.txt', 'w').write('\\n'.join(deltalake.DeltaTable(folder).file_uris()))",
+        recipe: "python: open('list.txt', 'w').write('\\n'.join(deltalake.DeltaTable(folder).file_uris())), \
+                 after REORG TABLE ... APPLY (PURGE) if it has deletion vectors",
     },
     Format {
         name: "Iceberg",

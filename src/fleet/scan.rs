@@ -98,7 +98,7 @@ pub struct ScanReport {
 
 /// A file that cannot be decoded. Its rows are quarantined as a whole, so that no result depends on how far a reader
 /// got.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct UnreadableFile {
     pub path: PathBuf,
     /// Rows by its metadata; `None` where the metadata itself cannot be read, and then the account lacks them.

@@ -8,6 +8,8 @@ use super::error::SynthError;
 use super::plan::SynthPlan;
 use super::sensor::{Drift, Lot};
 use super::style::{self, Kind, STYLES};
+use crate::model::shipped::STANDARD_ATTRIBUTES;
+use crate::model::spec::Model;
 
 pub const MODELS: [(&str, f64); 3] = [("M1", 0.45), ("M2", 0.35), ("M3", 0.20)];
 pub const PLANTS: [(&str, f64); 3] = [("P1", 0.40), ("P2", 0.35), ("P3", 0.25)];
@@ -78,7 +80,11 @@ impl Fleet {
         let customer_a = style::customer_a_accelerations_per_100km();
         Ok(Self {
             draws: draws.clone(),
-            kind: if plan.model.contains("two-wheeler") { style::TWO_WHEELER } else { style::PASSENGER },
+            kind: if Model::load(&plan.model)?.name.contains("two-wheeler") {
+                style::TWO_WHEELER
+            } else {
+                style::PASSENGER
+            },
             lot: Lot::new(plan.vehicles, plan.days, plan.start_day, &draws),
             accelerations_per_100km: STYLES.map(|style| style.hard_accelerations_per_100km.unwrap_or(customer_a)),
             brakes_per_100km: STYLES.map(|style| style.hard_brakes_per_100km),
@@ -89,6 +95,18 @@ impl Fleet {
             zones,
             plan: plan.clone(),
         })
+    }
+
+    /// What a vehicle's table says of it, in the order of [`STANDARD_ATTRIBUTES`].
+    pub fn attributes(&self, profile: &Profile) -> [String; STANDARD_ATTRIBUTES.len()] {
+        [
+            MODELS[profile.model].0.to_owned(),
+            PLANTS[profile.plant].0.to_owned(),
+            profile.sensor_lot.clone(),
+            self.zones[profile.zone].name.clone(),
+            self.centre_name(profile.zone, profile.centre),
+            TIERS[profile.tier].0.to_owned(),
+        ]
     }
 
     /// Name of a service centre.

@@ -17,7 +17,7 @@ use super::calibrate;
 use super::day::{Columns, DayMaker};
 use super::dictionary;
 use super::error::SynthError;
-use super::fleet::{Fleet, MODELS, PLANTS, Profile, TIERS};
+use super::fleet::{Fleet, Profile};
 use super::histories::{self, Rows};
 use super::life::VehicleHistory;
 use super::order::{Workshop, sensor_repair_day};
@@ -29,7 +29,7 @@ use crate::fleet::manifest::{Manifest, ManifestModel, StageTiming};
 use crate::fleet::writer::{OutputFolder, PartWriter, TableSpec};
 use crate::model::channel::Schema;
 use crate::model::compile::compile;
-use crate::model::shipped::standard_schema;
+use crate::model::shipped::{STANDARD_ATTRIBUTES, standard_schema};
 use crate::model::spec::Model;
 use crate::run::{Control, Event};
 
@@ -116,6 +116,9 @@ fn options(plan: &SynthPlan) -> serde_json::Map<String, serde_json::Value> {
     options.insert("start_day".to_owned(), plan.start_day.into());
     options.insert("layout".to_owned(), format!("{:?}", plan.layout).to_lowercase().into());
     options.insert("without_rule".to_owned(), plan.without_rule.into());
+    options.insert("ids".to_owned(), format!("{:?}", plan.ids).to_lowercase().into());
+    let zones = plan.zones.iter().map(|(zone, share)| (zone.clone(), (*share).into()));
+    options.insert("zones".to_owned(), serde_json::Value::Object(zones.collect()));
     options
 }
 
@@ -301,7 +304,9 @@ impl Maker<'_> {
         let identity = Identity::of(&profile, plan.ids);
         scratch.columns.clear();
         self.days.append(&profile, service_days.clone(), &mut scratch.columns);
-        let masks = self.wear.model.masks(&|attribute| self.attribute(&profile, attribute));
+        let attributes = self.fleet.attributes(&profile);
+        let value = |name: &str| STANDARD_ATTRIBUTES.iter().zip(&attributes).find(|(other, _)| **other == name);
+        let masks = self.wear.model.masks(&|attribute| value(attribute).map(|(_, value)| value.as_str()));
         self.wear.run(&scratch.columns, &masks, !plan.without_rule, &mut scratch.clocks);
         let history = VehicleHistory {
             profile: &profile,
@@ -353,17 +358,6 @@ impl Maker<'_> {
             drift.repaired_day = day;
         }
         (profile, service_days)
-    }
-
-    fn attribute(&self, profile: &Profile, name: &str) -> Option<&str> {
-        // Service centres and lots have made-up names; no shipped rule asks for them.
-        match name {
-            "model" => Some(MODELS[profile.model].0),
-            "plant" => Some(PLANTS[profile.plant].0),
-            "customer_tier" => Some(TIERS[profile.tier].0),
-            "climate_zone" => Some(&self.fleet.zones[profile.zone].name),
-            _ => None,
-        }
     }
 
     /// Writes the histories a file a day: for some days at a time, the rows of all vehicles are made in parallel

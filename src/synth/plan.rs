@@ -102,6 +102,12 @@ impl SynthPlan {
         if let Some((zone, share)) = self.zones.iter().find(|(_, share)| !(share.is_finite() && *share > 0.0)) {
             return refuse("zones", format!("{zone}:{share}"), "shares above zero".to_owned());
         }
+        let names = self.zones.iter().map(|(zone, _)| zone);
+        if let Some(zone) =
+            names.clone().enumerate().find(|(place, zone)| names.clone().take(*place).any(|name| name == *zone))
+        {
+            return refuse("zones", format!("{} twice", zone.1), "each zone once".to_owned());
+        }
         Ok(())
     }
 }

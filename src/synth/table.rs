@@ -9,13 +9,14 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 
 use super::error::SynthError;
-use super::fleet::{Fleet, MODELS, PLANTS, Profile, TIERS};
+use super::fleet::{Fleet, Profile};
 use super::identity::vin;
 use super::life::Life;
 use super::order::Order;
 use super::plan::IdKind;
 use super::style::STYLES;
 use super::wear::{RunningClocks, Wear};
+use crate::model::shipped::STANDARD_ATTRIBUTES;
 
 /// A vehicle's id as the tables write it.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +64,7 @@ fn date_field(name: &str) -> Field {
 
 pub fn vehicles_schema(kind: IdKind) -> SchemaRef {
     let mut fields = vec![id_field(kind, false)];
-    fields.extend(crate::model::shipped::STANDARD_ATTRIBUTES.map(text_field));
+    fields.extend(STANDARD_ATTRIBUTES.map(text_field));
     fields.extend(["build_date", "sale_date", "retired_on"].map(date_field));
     Arc::new(Schema::new(fields))
 }
@@ -72,24 +73,19 @@ pub fn vehicles_schema(kind: IdKind) -> SchemaRef {
 pub fn vehicles_batch(fleet: &Fleet, vehicles: &[(Identity, Profile)]) -> Result<RecordBatch, SynthError> {
     let kind = fleet.plan.ids;
     let profiles = || vehicles.iter().map(|(_, profile)| profile);
-    let text = |value: &dyn Fn(&Profile) -> String| -> ArrayRef {
-        Arc::new(StringArray::from_iter_values(profiles().map(value)))
+    let attributes: Vec<_> = profiles().map(|profile| fleet.attributes(profile)).collect();
+    let attribute = |place: usize| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(attributes.iter().map(|values| &values[place])))
     };
-    let columns: Vec<ArrayRef> = vec![
-        id_column(kind, vehicles.iter().map(|(id, _)| Some(id))),
-        // In the order of `STANDARD_ATTRIBUTES`.
-        text(&|profile| MODELS[profile.model].0.to_owned()),
-        text(&|profile| PLANTS[profile.plant].0.to_owned()),
-        text(&|profile| profile.sensor_lot.clone()),
-        text(&|profile| fleet.zones[profile.zone].name.clone()),
-        text(&|profile| fleet.centre_name(profile.zone, profile.centre)),
-        text(&|profile| TIERS[profile.tier].0.to_owned()),
+    let mut columns: Vec<ArrayRef> = vec![id_column(kind, vehicles.iter().map(|(id, _)| Some(id)))];
+    columns.extend((0..STANDARD_ATTRIBUTES.len()).map(attribute));
+    columns.extend::<[ArrayRef; 3]>([
         Arc::new(Date32Array::from_iter_values(profiles().map(|profile| profile.build_day))),
         Arc::new(Date32Array::from_iter_values(profiles().map(|profile| profile.sale_day))),
         Arc::new(Date32Array::from_iter(
             profiles().map(|profile| profile.end_day.filter(|&day| day < fleet.plan.end_day())),
         )),
-    ];
+    ]);
     batch("vehicles", vehicles_schema(kind), columns)
 }
 

@@ -75,6 +75,45 @@ fn inspect_explains_a_shipped_model() {
     assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap()["name"], "ev-two-wheeler");
 }
 
+/// A model over data: explained if the data have what it reads; one vehicle's scores as waterfalls.
+#[test]
+fn inspect_lays_a_model_over_data() {
+    use super::small_fleet::{Layout, SmallFleet};
+    let here = tempfile::tempdir().unwrap();
+    SmallFleet { text_ids: true, ..SmallFleet::new(10) }.write(here.path(), Layout::ByVehicle(1));
+    let id = format!("VIN{}", SmallFleet::id(3));
+    let inspect = |rest: &[&str]| fleetwear(here.path(), &[&["inspect"], rest].concat());
+    let (code, text, stderr) = inspect(&["model.toml", "--data", ".", "--vehicle", &id]);
+    assert_eq!(code, Some(0), "{stderr}");
+    for words in [id.as_str(), "noise", "left", "cold_humid", "distance_km"] {
+        assert!(text.contains(words), "no {words:?} in {text}");
+    }
+    let (_, json, _) = inspect(&["model.toml", "--data", ".", "--vehicle", &id, "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["vehicle"], json["parts"].as_array().unwrap().len()), (&id.as_str().into(), 3));
+    let (code, _, stderr) = inspect(&["model.toml", "--data", ".", "--vehicle", "VIN0"]);
+    assert!(code == Some(2) && stderr.contains("VIN0"), "{code:?} {stderr}");
+    let (code, _, stderr) = inspect(&["ev-passenger", "--data", "."]);
+    assert!(code == Some(3) && stderr.contains("channel"), "{code:?} {stderr}");
+}
+
+/// The whole command, on the device that the tests have: one hash everywhere.
+#[cfg(feature = "gpu")]
+#[test]
+fn verify_ends_with_one_hash() {
+    use super::small_fleet::{Layout, SmallFleet};
+    let Some(device) = crate::gpu::required_device("cli::verify_ends_with_one_hash") else { return };
+    let here = tempfile::tempdir().unwrap();
+    SmallFleet::new(12).write(here.path(), Layout::ByDay(20));
+    let verify = ["verify", "--data", ".", "--model", "model.toml", "--device", device, "--json"];
+    let (code, json, stderr) = fleetwear(here.path(), &verify);
+    assert_eq!(code, Some(0), "{stderr}");
+    let report: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let runs = report["runs"].as_array().unwrap();
+    assert!(runs.len() > 12 && runs.iter().any(|run| run["device"].as_str().unwrap().contains(device)), "{json}");
+    assert_eq!((&report["agrees"], report["skipped"].as_array().unwrap().len()), (&true.into(), 0), "{json}");
+}
+
 #[test]
 fn init_drafts_what_check_takes() {
     let here = tempfile::tempdir().unwrap();
@@ -100,10 +139,27 @@ fn bench_measures_every_stage() {
     let report = std::fs::read_to_string(here.path().join("bench.json")).unwrap();
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     assert_eq!(report["rows"], 730_000);
-    for stage in ["read", "decode", "kernel", "score"] {
-        assert_eq!(report["stages"][stage]["seconds"].as_array().unwrap().len(), 2, "{stage}");
-        assert!(report["stages"][stage]["median_s"].as_f64().unwrap() > 0.0);
+    let stages =
+        ["read", "decode", "kernel", "· sum", "· readback", "score", "· read, decode", "· pack", "· kernel", "· write"];
+    for stage in stages {
+        let stage_report = &report["stages"][stage];
+        assert_eq!(stage_report["seconds"].as_array().unwrap().len(), 2, "{stage}");
+        assert!(stage_report["median_s"].as_f64().unwrap() > 0.0, "{stage}");
+        assert!(stage_report["share_of_copy"].as_f64().unwrap() > 0.0, "{stage}");
     }
+    #[cfg(feature = "gpu")]
+    if let Some(device) = crate::gpu::required_device("cli::bench_measures_every_stage") {
+        let bench = ["bench", "--runs", "1", "--warmup", "0", "--backend", "gpu", "--device", device, "--json"];
+        let (code, json, stderr) = fleetwear(here.path(), &bench);
+        assert_eq!(code, Some(0), "{stderr}");
+        let on_device: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert!(on_device["stages"]["upload"]["median_s"].as_f64().unwrap() > 0.0, "{json}");
+        assert_eq!(on_device["content_hash"], report["content_hash"]);
+    }
+    let write = ["bench", "--write-recipe", "recipe", "--json"];
+    let (code, json, stderr) = fleetwear(here.path(), &write);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap()["rows"], 730_000);
 }
 
 /// Whoever reads the output may stop reading: no panic, no message.

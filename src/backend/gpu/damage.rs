@@ -392,6 +392,13 @@ impl DamageBackend for GpuDamage {
         taken
     }
 
+    fn settle(&self) -> Result<(), BackendError> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.refuse_after_failure(&state)?;
+        self.submit(&mut state)?;
+        self.gpu.wait_for_work()
+    }
+
     fn finish(self: Box<Self>, slots: usize, vehicles: usize) -> Result<DamageSums, BackendError> {
         self.seen.within(slots, vehicles)?;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,7 +4,7 @@
 //! callbacks left behind into an error at the next step that asks.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -250,6 +250,14 @@ impl Gpu {
         waited
     }
 
+    /// Waits until all that was submitted is done.
+    pub fn wait_for_work(&self) -> Result<(), BackendError> {
+        let done = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&done);
+        self.queue.on_submitted_work_done(move || told.store(true, Ordering::Release));
+        self.wait_until(|| done.load(Ordering::Acquire))
+    }
+
     fn wait(&self, mut done: impl FnMut() -> bool) -> Result<(), BackendError> {
         /// Of a wait: nobody notices how long the program takes to see that it should stop.
         const SLICE: Duration = Duration::from_millis(100);
@@ -273,4 +281,27 @@ impl Gpu {
 /// A panic in a callback leaves nothing half-written here.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_adapter_is_named_by_part_of_its_name_or_by_its_pci_ids() {
+        let card = wgpu::AdapterInfo {
+            name: "NVIDIA RTX 4090".to_owned(),
+            vendor: 0x10de,
+            device: 0x2684,
+            device_pci_bus_id: "0000:0A:00.0".to_owned(),
+            ..wgpu::AdapterInfo::new(wgpu::DeviceType::DiscreteGpu, wgpu::Backend::Vulkan)
+        };
+        for wanted in ["rtx", " nvidia rtx 4090 ", "10DE:2684", "0000:0a:00.0"] {
+            assert!(matches(&card, wanted), "{wanted:?}");
+        }
+        // Of ids no part will do: `0` would take the first card that comes.
+        for wanted in ["", " ", "10de", "2684", "0000:0a", "0a:00.0", "rtx 5090"] {
+            assert!(!matches(&card, wanted), "{wanted:?}");
+        }
+    }
 }

@@ -31,10 +31,12 @@ pub struct Columns {
 /// What one run took.
 #[derive(Clone, Copy, Debug)]
 pub struct KernelSeconds {
-    /// From the first push to the last: on a device, upload and work.
-    pub push_s: f64,
-    /// What was still under way, and the way back of the sums.
-    pub finish_s: f64,
+    /// From the first push until all is summed: on a device, upload and work.
+    pub sum_s: f64,
+    /// The way back of the sums.
+    pub readback_s: f64,
+    /// Bytes of the sums.
+    pub readback_bytes: u64,
 }
 
 impl Columns {
@@ -62,9 +64,14 @@ impl Columns {
         self.vehicle.len()
     }
 
-    /// Bytes that the kernel reads: a slot and the codes of its inputs a row.
+    /// Bytes that the kernel reads of a row: a slot and the codes of its inputs.
+    pub fn row_bytes(&self) -> u64 {
+        (4 + 2 * self.codes.len()) as u64
+    }
+
+    /// Those of all rows.
     pub fn bytes(&self) -> u64 {
-        (self.rows() * (4 + 2 * self.codes.len())) as u64
+        self.rows() as u64 * self.row_bytes()
     }
 }
 
@@ -116,14 +123,17 @@ pub fn run(
             });
         }
     });
-    let push_s = began.elapsed().as_secs_f64();
     control.check()?;
     if let Some(error) = failure.into_inner().ok().flatten() {
         return Err(error.into());
     }
-    let pushed = Instant::now();
-    opened.backend.finish(vehicles, 0)?;
-    Ok((KernelSeconds { push_s, finish_s: pushed.elapsed().as_secs_f64() }, description))
+    opened.backend.settle()?;
+    let sum_s = began.elapsed().as_secs_f64();
+    let summed = Instant::now();
+    let sums = opened.backend.finish(vehicles, 0)?;
+    let readback_s = summed.elapsed().as_secs_f64();
+    let readback_bytes = (size_of_val(&sums.clocks_q48[..]) + size_of_val(&sums.capped[..])) as u64;
+    Ok((KernelSeconds { sum_s, readback_s, readback_bytes }, description))
 }
 
 /// Bytes a second that all threads together copy from memory to memory, read and written bytes both counted: the

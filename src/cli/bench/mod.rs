@@ -29,7 +29,12 @@ pub fn run(args: BenchArgs, console: &Console) -> Result<Exit, CliError> {
     if let Some(folder) = &args.write_recipe {
         let recipe = make(folder)?;
         console.note(&format!("{} rows, {} bytes", count(recipe.rows), count(recipe.bytes)));
-        console.data(&format!("{}\n", recipe.dataset.display()));
+        match console.json() {
+            true => {
+                console.data_json(&json!({ "dataset": recipe.dataset, "rows": recipe.rows, "bytes": recipe.bytes }))
+            }
+            false => console.data(&format!("{}\n", recipe.dataset.display())),
+        }
         return Ok(Exit::Ok);
     }
     let choice = choice(&args.compute)?;
@@ -59,7 +64,7 @@ pub fn run(args: BenchArgs, console: &Console) -> Result<Exit, CliError> {
         "copy_bytes_per_s": copy_bytes_per_s,
         "content_hash": measured.content_hash,
         "peak_memory_bytes": peak_memory_bytes(),
-        "stages": stages::by_name(&measured.stages),
+        "stages": stages::by_name(&measured.stages, copy_bytes_per_s),
     });
     if let Some(path) = &args.export_json {
         let text = serde_json::to_string_pretty(&report).unwrap_or_default() + "\n";

@@ -41,7 +41,7 @@ pub struct Bench<'a> {
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Stage {
     pub rows: u64,
-    /// Bytes that the stage reads; 0 where nobody counts them.
+    /// Bytes that the stage reads, or writes where that is its work; 0 where nobody counts them.
     pub bytes: u64,
     #[serde(flatten)]
     pub sample: Sample,
@@ -120,9 +120,9 @@ impl Bench<'_> {
         if !device.starts_with("cpu") {
             measured.add("upload", kernel_rows, columns.bytes(), upload::seconds(self.device, columns.bytes())?);
         }
-        measured.add("kernel", kernel_rows, columns.bytes(), seconds.push_s + seconds.finish_s);
-        measured.add("· push", kernel_rows, columns.bytes(), seconds.push_s);
-        measured.add("· readback", kernel_rows, 0, seconds.finish_s);
+        measured.add("kernel", kernel_rows, columns.bytes(), seconds.sum_s + seconds.readback_s);
+        measured.add("· sum", kernel_rows, columns.bytes(), seconds.sum_s);
+        measured.add("· readback", kernel_rows, seconds.readback_bytes, seconds.readback_s);
         measured.device = device;
         let out = dataset.spill_folder.join("scores");
         let mut plan = ScorePlan::new(self.recipe.dataset.clone(), self.recipe.model.to_string_lossy(), out);
@@ -135,15 +135,17 @@ impl Bench<'_> {
         let report = engine::score(&plan, &control.unheard())?;
         measured.add("score", rows, bytes, began.elapsed().as_secs_f64());
         let timings = &report.timings;
-        for (name, time) in [
-            ("· plan", timings.plan),
-            ("· read, decode", timings.read),
-            ("· pack", timings.pack),
-            ("· kernel", timings.kernel),
-            ("· finish", timings.finish),
-            ("· write", timings.write),
+        let packed = rows * columns.row_bytes();
+        let written = report.manifest.parts.iter().map(|part| part.bytes).sum();
+        for (name, bytes, time) in [
+            ("· plan", 0, timings.plan),
+            ("· read, decode", bytes, timings.read),
+            ("· pack", packed, timings.pack),
+            ("· kernel", packed, timings.kernel),
+            ("· finish", 0, timings.finish),
+            ("· write", written, timings.write),
         ] {
-            measured.add(name, rows, 0, time.as_secs_f64());
+            measured.add(name, rows, bytes, time.as_secs_f64());
         }
         if !measured.content_hash.is_empty() && measured.content_hash != report.content_hash {
             return Err(
@@ -211,9 +213,10 @@ fn read_s(histories: &Path, control: &Control) -> Result<f64, RecipeError> {
 }
 
 /// The stages by name, as the exported report holds them.
-pub fn by_name(stages: &[(&'static str, Stage)]) -> BTreeMap<&'static str, serde_json::Value> {
+pub fn by_name(stages: &[(&'static str, Stage)], copy_bytes_per_s: f64) -> BTreeMap<&'static str, serde_json::Value> {
     let entry = |stage: &Stage| {
         let median_s = stage.sample.median_s();
+        let (counted, bytes_per_s) = (stage.bytes > 0, stage.bytes as f64 / median_s);
         serde_json::json!({
             "rows": stage.rows,
             "bytes": stage.bytes,
@@ -221,7 +224,8 @@ pub fn by_name(stages: &[(&'static str, Stage)]) -> BTreeMap<&'static str, serde
             "median_s": median_s,
             "spread": stage.sample.spread(),
             "rows_per_s": stage.rows as f64 / median_s,
-            "bytes_per_s": stage.bytes as f64 / median_s,
+            "bytes_per_s": counted.then_some(bytes_per_s),
+            "share_of_copy": counted.then_some(bytes_per_s / copy_bytes_per_s),
         })
     };
     stages.iter().map(|(name, stage)| (*name, entry(stage))).collect()

@@ -65,6 +65,17 @@ fn unreadable_files_are_counted_and_others_scored() {
         ended.is(5, &["bad.parquet", "left out"]);
         assert_eq!(ended.json()["account"]["scored"], GOOD, "{name}");
         assert!(yard.path("scores/_SUCCESS").exists());
+        // What is shown of the others must not pass for the whole.
+        let inspect = ["inspect", "model.toml", "--data", ".", "--vehicle", "V1", "--json"];
+        let ended = yard.run(&inspect);
+        ended.is(5, &["bad.parquet", "left out"]);
+        assert_eq!((&ended.json()["records"], ended.json()["unreadable"].as_array().unwrap().len()), (&DAYS.into(), 1));
+        let verify = ["verify", "--data", ".", "--model", "model.toml", "--backend", "cpu", "--json"];
+        let ended = yard.run(&verify);
+        ended.is(5, &["bad.parquet", "left out"]);
+        assert_eq!(ended.json()["agrees"], true);
+        fs::remove_file(yard.path("histories/bad.parquet")).unwrap();
+        yard.run(&inspect).is(0, &[]);
     }
 }
 

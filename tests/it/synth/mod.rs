@@ -134,12 +134,65 @@ fn the_dictionary_declares_the_standard_channels() {
 
 #[test]
 fn the_engine_finds_the_true_clocks() {
+    let (compared, restarted) = true_clocks(&SynthPlan { vehicles: 300, days: 250, ..small() });
+    assert!(compared > 3_000 && restarted > 100, "{compared} {restarted}");
+}
+
+/// An interaction may ask for any attribute that the vehicles' table has.
+#[test]
+fn the_engine_finds_the_true_clocks_of_a_service_centre_and_a_lot() {
+    let place = tempfile::tempdir().unwrap();
+    let passenger = std::fs::read_to_string("datasets/models/ev-passenger.toml").unwrap();
+    let zones = vec![("helsinki".to_owned(), 1.0)];
+    let plan = SynthPlan { vehicles: 60, days: 120, zones, ..small() };
+    let table = place.path().join("table");
+    make(&plan, &table);
+    let vehicles = &read(&table.join("vehicles.parquet"))[0];
+    for attribute in ["service_centre", "sensor_lot"] {
+        let value = text(vehicles, attribute, 0).unwrap();
+        let model = place.path().join(format!("{attribute}.toml"));
+        let changed = passenger.replace(r#"model = "M2""#, &format!("{attribute} = {value:?}"));
+        assert_ne!(changed, passenger);
+        std::fs::write(&model, changed).unwrap();
+        assert!(true_clocks(&SynthPlan { model: model.display().to_string(), ..plan.clone() }).0 > 500);
+    }
+}
+
+#[test]
+fn zones_get_their_shares_and_a_two_wheeler_is_known_by_its_name() {
+    let place = tempfile::tempdir().unwrap();
+    let zones = vec![("helsinki".to_owned(), 3.0), ("singapore".to_owned(), 1.0)];
+    let data = place.path().join("zones");
+    make(&SynthPlan { days: 5, zones, ..small() }, &data);
+    let vehicles = read(&data.join("vehicles.parquet"));
+    let zone = |batch: &RecordBatch, row| text(batch, "climate_zone", row).unwrap();
+    let in_zone = |name: &str| -> usize {
+        vehicles.iter().map(|batch| (0..batch.num_rows()).filter(|&row| zone(batch, row) == name).count()).sum()
+    };
+    // Four standard deviations of 400 draws.
+    assert!(in_zone("helsinki").abs_diff(300) <= 35, "{}", in_zone("helsinki"));
+    assert_eq!(in_zone("helsinki") + in_zone("singapore"), 400);
+
+    let copied = place.path().join("mine.toml");
+    std::fs::copy("datasets/models/ev-two-wheeler.toml", &copied).unwrap();
+    let rows = |model: &str, name: &str| {
+        let data = place.path().join(name);
+        make(&SynthPlan { vehicles: 20, days: 10, model: model.to_owned(), ..small() }, &data);
+        history_rows(&data)
+    };
+    let two_wheelers = rows("ev-two-wheeler", "shipped");
+    assert_eq!(rows(&copied.display().to_string(), "copied"), two_wheelers);
+    assert_ne!(rows("ev-passenger", "passenger"), two_wheelers);
+}
+
+/// Scores a fleet and compares the clocks of all parts' last lives with the truth's: how many, and how many of them
+/// began with a replacement.
+fn true_clocks(plan: &SynthPlan) -> (usize, usize) {
     let place = tempfile::tempdir().unwrap();
     let data = place.path().join("data");
-    let plan = SynthPlan { vehicles: 300, days: 250, ..small() };
-    make(&plan, &data);
+    make(plan, &data);
     let scores = place.path().join("scores");
-    let mut score = ScorePlan::new(data.clone(), "ev-passenger", scores.clone());
+    let mut score = ScorePlan::new(data.clone(), &plan.model, scores.clone());
     score.backend = Choice::Cpu;
     engine::score(&score, &Control::silent()).unwrap();
 
@@ -178,7 +231,7 @@ fn the_engine_finds_the_true_clocks() {
         }
     }
     assert_eq!(compared, truth.len(), "every part of the truth is scored");
-    assert!(compared > 3_000 && restarted > 100, "{compared} {restarted}");
+    (compared, restarted)
 }
 
 #[test]
@@ -202,6 +255,7 @@ fn impossible_plans_are_refused_and_tiny_ones_made() {
         SynthPlan { start_day: -1, ..small() },
         SynthPlan { threads: 0, ..small() },
         SynthPlan { zones: vec![("beijing".into(), f64::NAN)], ..small() },
+        SynthPlan { zones: vec![("beijing".into(), 1.0), ("oslo".into(), 1.0), ("beijing".into(), 2.0)], ..small() },
         SynthPlan { rows_per_file: 0, ..small() },
     ] {
         assert!(matches!(refused(plan), SynthError::Option { .. }));
