@@ -53,8 +53,8 @@ pub enum Encoding {
     PlainZstd,
     /// Plain values without compression.
     Plain,
-    /// Bit-packed differences for integers, without compression.
-    Delta,
+    /// Dictionaries, LZ4: hardly slower to read than without compression.
+    DictionaryLz4,
     /// Dictionaries without compression: codes packed into as many bits as they need.
     Dictionary,
 }
@@ -97,16 +97,7 @@ impl TableSpec {
             }
             Encoding::Plain => builder.set_compression(Compression::UNCOMPRESSED).set_dictionary_enabled(false),
             Encoding::Dictionary => builder.set_compression(Compression::UNCOMPRESSED),
-            Encoding::Delta => {
-                let mut builder = builder.set_compression(Compression::UNCOMPRESSED);
-                for field in self.schema.fields().iter().filter(|field| field.data_type().is_integer()) {
-                    let path = ColumnPath::from(field.name().clone());
-                    builder = builder
-                        .set_column_dictionary_enabled(path.clone(), false)
-                        .set_column_encoding(path, parquet::basic::Encoding::DELTA_BINARY_PACKED);
-                }
-                builder
-            }
+            Encoding::DictionaryLz4 => builder.set_compression(Compression::LZ4_RAW),
         };
         for column in &self.unique_columns {
             let path = ColumnPath::new(column.split('.').map(str::to_owned).collect());
