@@ -201,13 +201,17 @@ pub fn write_dataset(folder: &Path, layout: &Layout, writing: Writing) -> PathBu
 }
 
 pub fn write_file(path: &Path, row_groups: &[Vec<Row>], writing: Writing) {
-    let first = batch(&[], writing.ids);
     let statistics = if writing.statistics { EnabledStatistics::Chunk } else { EnabledStatistics::None };
     let properties = WriterProperties::builder().set_statistics_enabled(statistics).build();
+    write_file_as(path, row_groups, writing.ids, properties);
+}
+
+/// The same with all that a writer can be told.
+pub fn write_file_as(path: &Path, row_groups: &[Vec<Row>], ids: IdType, properties: WriterProperties) {
     let file = std::fs::File::create(path).unwrap();
-    let mut writer = ArrowWriter::try_new(file, first.schema(), Some(properties)).unwrap();
+    let mut writer = ArrowWriter::try_new(file, batch(&[], ids).schema(), Some(properties)).unwrap();
     for rows in row_groups {
-        writer.write(&batch(rows, writing.ids)).unwrap();
+        writer.write(&batch(rows, ids)).unwrap();
         writer.flush().unwrap();
     }
     writer.close().unwrap();
