@@ -10,7 +10,8 @@ fn main() -> std::process::ExitCode {
     fleetwear::cli::main()
 }
 
-/// Milliseconds after which freed memory goes back to the system, unless `MIMALLOC_PURGE_DELAY` says otherwise.
+/// Milliseconds after which freed memory may go back to the system, at the next occasion that the allocator takes,
+/// unless `MIMALLOC_PURGE_DELAY` says otherwise.
 /// mimalloc's own second is longer than a fleet's sums take to move from the threads' ranges to one place, and they
 /// would be held twice; below some tens, memory that is in use all the time comes and goes.
 const PURGE_DELAY_MS: std::ffi::c_long = 100;

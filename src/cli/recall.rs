@@ -1,4 +1,4 @@
-//! `fleetwear recall`: how many will fail, with bounds that hold. One source a run: a table of lives.
+//! `fleetwear recall`: how many will fail, with calibrated bounds. One source a run: a table of lives.
 
 use super::console::Console;
 use super::exit::{CliError, Exit};

@@ -15,7 +15,7 @@ use crate::fleet::ids::IdKind;
 use crate::fleet::scan::{ChunkSink, ScanRequest, SinkError, UnreadableFile, scan};
 use crate::model::life;
 use crate::model::waterfall::{MechanismWaterfall, Waterfall};
-use crate::run::Control;
+use crate::run::{Control, Event};
 
 /// Rows of a chunk: only the vehicle's own are kept.
 const CHUNK_ROWS: usize = 1 << 14;
@@ -94,7 +94,13 @@ pub fn inspect_vehicle(plan: &InspectPlan, control: &Control) -> Result<Inspecti
     // As of the latest record that counts, as for scores: files' statistics may tell of rows that cannot be used.
     let latest = latest.load(Ordering::Relaxed);
     let found = (latest != i32::MIN).then(|| dataset.axis.day(latest));
-    let as_of_day = plan.as_of_day.or(found).ok_or(EngineError::NoRecords)?;
+    // What follows may fail for want of them.
+    let say_left_out = || {
+        for UnreadableFile { path, problem, .. } in &report.unreadable {
+            control.emit(Event::Warning(format!("{}: left out: {problem}", path.display())));
+        }
+    };
+    let as_of_day = plan.as_of_day.or(found).ok_or(EngineError::NoRecords).inspect_err(|_| say_left_out())?;
     let cut = prepared.cut(as_of_day)?;
     let mut records = records.records.into_inner().unwrap_or_else(PoisonError::into_inner);
     records.sort_unstable();
@@ -105,6 +111,7 @@ pub fn inspect_vehicle(plan: &InspectPlan, control: &Control) -> Result<Inspecti
             IdKind::Integer => "integers",
             IdKind::Text => "text, compared letter by letter",
         };
+        say_left_out();
         return Err(EngineError::UnknownVehicle { id: plan.vehicle.clone(), kind });
     };
     let vehicle = vehicle as usize;

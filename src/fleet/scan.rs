@@ -100,10 +100,16 @@ pub struct ScanReport {
 /// got.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct UnreadableFile {
+    #[serde(serialize_with = "as_text")]
     pub path: PathBuf,
     /// Rows by its metadata; `None` where the metadata itself cannot be read, and then the account lacks them.
     pub rows: Option<u64>,
     pub problem: String,
+}
+
+/// A path whose name need not be UTF-8.
+fn as_text<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
 }
 
 /// A file that was read.

@@ -56,8 +56,8 @@ impl<'a> Resampled<'a> {
             // S(age) = S(entry) (1 − u p), kept as the share failed, which is not rounded away where it is small.
             let share = draws.uniform() * chance;
             let age = self.law.age(-libm::expm1(ln_entry + libm::log1p(-share)));
-            // At the interval's ends rounding may leave it.
-            let age = age.clamp(life.entry * (1.0 + f64::EPSILON), until).max(f64::MIN_POSITIVE);
+            // At the interval's ends rounding may leave it, and its ends may be one value.
+            let age = age.max(life.entry * (1.0 + f64::EPSILON)).min(until).max(f64::MIN_POSITIVE);
             drawn.push(Life { entry: life.entry, end: End::Failed(age), count: 1.0 });
         }
         if failed < life.count {

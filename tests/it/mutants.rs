@@ -136,6 +136,11 @@ fn check_mutants(ids: IdType, seeds: std::ops::Range<u32>) -> Outcomes {
     let is_good = |id: &String| good.contains(id);
     let bad = histories.join("mutant.parquet");
     let originals = originals(&bad, ids);
+    for (number, bytes) in originals.iter().enumerate() {
+        std::fs::write(&bad, bytes).unwrap();
+        let (found, report) = outcome(&toml, &request()).unwrap();
+        assert!(report.unreadable.is_empty() && found.records.len() > wanted.len(), "original {number} of {ids:?}");
+    }
     let mut outcomes = Outcomes::default();
     for seed in seeds {
         let mut draws = Draws::new(seed);

@@ -149,6 +149,14 @@ impl GpuDamage {
         Ok(())
     }
 
+    /// Sends what the filling stage holds, waits until all is done, and empties it: it must not be sent again.
+    fn send_and_wait(&self, state: &mut State) -> Result<(), BackendError> {
+        let holds_rows = state.filling.stage.rows > 0;
+        self.submit(state)?;
+        self.gpu.wait_for_work()?;
+        if holds_rows { state.filling.stage.wait_free(&self.gpu) } else { Ok(()) }
+    }
+
     /// Sends the filling stage on its way.
     fn submit(&self, state: &mut State) -> Result<(), BackendError> {
         if state.filling.stage.rows == 0 {
@@ -395,8 +403,10 @@ impl DamageBackend for GpuDamage {
     fn settle(&self) -> Result<(), BackendError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         self.refuse_after_failure(&state)?;
-        self.submit(&mut state)?;
-        self.gpu.wait_for_work()
+        state.failed = Some(self.unfinished());
+        let settled = self.send_and_wait(&mut state);
+        state.failed = settled.as_ref().err().cloned();
+        settled
     }
 
     fn finish(self: Box<Self>, slots: usize, vehicles: usize) -> Result<DamageSums, BackendError> {

@@ -142,7 +142,8 @@ impl<T: Pod + Send> Spans<'_, T> {
             let to = range.end.next_multiple_of(piece_values::<T>()).min(self.values);
             let held = self.held.len();
             self.held.resize(held + to - missing, T::zeroed());
-            self.arrays.fill(&self.name, missing / piece_values::<T>(), &mut self.held[held..])?;
+            let filled = self.arrays.fill(&self.name, missing / piece_values::<T>(), &mut self.held[held..]);
+            filled.inspect_err(|_| self.held.truncate(held))?;
         }
         Ok(&mut self.held[range.start - self.first..range.end - self.first])
     }

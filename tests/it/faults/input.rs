@@ -74,6 +74,8 @@ fn unreadable_files_are_counted_and_others_scored() {
         let ended = yard.run(&verify);
         ended.is(5, &["bad.parquet", "left out"]);
         assert_eq!(ended.json()["agrees"], true);
+        yard.run(&["inspect", "model.toml", "--data", ".", "--vehicle", "V8"])
+            .is(2, &["V8", "bad.parquet", "left out"]);
         fs::remove_file(yard.path("histories/bad.parquet")).unwrap();
         yard.run(&inspect).is(0, &[]);
     }
