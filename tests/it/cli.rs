@@ -91,8 +91,8 @@ fn inspect_lays_a_model_over_data() {
     let (_, json, _) = inspect(&["model.toml", "--data", ".", "--vehicle", &id, "--json"]);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!((&json["vehicle"], json["parts"].as_array().unwrap().len()), (&id.as_str().into(), 3));
-    let (code, _, stderr) = inspect(&["model.toml", "--data", ".", "--vehicle", "VIN0"]);
-    assert!(code == Some(2) && stderr.contains("VIN0"), "{code:?} {stderr}");
+    let (code, _, stderr) = inspect(&["model.toml", "--data", ".", "--vehicle", "VIN1"]);
+    assert!(code == Some(2) && stderr.contains("VIN1"), "{code:?} {stderr}");
     let (code, _, stderr) = inspect(&["ev-passenger", "--data", "."]);
     assert!(code == Some(3) && stderr.contains("channel"), "{code:?} {stderr}");
 }
