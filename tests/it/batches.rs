@@ -263,7 +263,10 @@ pub fn conformance(name: &str, open: &Open) {
         thread::scope(|scope| {
             for part in 0..parts {
                 let backend = &backend;
-                scope.spawn(move || records.with_batch(cut(part), cut(part + 1), |batch| backend.push(batch)).unwrap());
+                // Waiting for what others pushed, in between, adds nothing and loses nothing.
+                let pushed = |batch: &DamageBatch| backend.push(batch).and_then(|()| backend.settle());
+                let push = move |batch: &DamageBatch| if parts > 1 { pushed(batch) } else { backend.push(batch) };
+                scope.spawn(move || records.with_batch(cut(part), cut(part + 1), push).unwrap());
             }
         });
         let got = backend.finish(slots, slots).unwrap();
@@ -292,25 +295,9 @@ pub fn conformance(name: &str, open: &Open) {
             check(format!("{what}, {arrangement:?}"), &model, true, &records(&model.0, 5_000, arrangement), 7);
         }
     }
-    settled(open, &small);
     let giant = records(&small.0, 1_000_000, Arrangement::Giant);
     check("one vehicle".to_owned(), &small, true, &giant, 3);
     refusals(open, &small);
-}
-
-/// Waiting in between, or twice, or for nothing, adds nothing and loses nothing.
-fn settled(open: &Open, model: &(DamageTables, SlotMasks)) {
-    let (tables, masks) = model;
-    let backend = open(&DamageRequest { tables, masks, drivers: true }).unwrap();
-    let all = records(tables, 3_000, Arrangement::Random);
-    backend.settle().unwrap();
-    for (from, to) in [(0, 1_000), (1_000, 1_001), (1_001, 3_000)] {
-        all.with_batch(from, to, |batch| backend.push(batch)).unwrap();
-        backend.settle().unwrap();
-    }
-    backend.settle().unwrap();
-    let got = backend.finish(SLOTS as usize, SLOTS as usize).unwrap();
-    compare(&oracle(tables, masks, true, &all, SLOTS as usize), &got).unwrap();
 }
 
 /// Broken promises are errors, and what was refused is not added.
