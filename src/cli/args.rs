@@ -15,8 +15,9 @@ use crate::backend::DeviceShare;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 ok · 1 internal · 2 usage · 3 configuration or model invalid · 4 input unreadable or contract violated
-  5 finished, but more bad rows than --max-bad or (inspect, verify) a file left out · 6 output conflict · 7 device required but not there or lost
-  8 resource limit · 9 verification failed · 130/143 interrupted after a clean stop
+  5 finished, but more bad rows than --max-bad, or (inspect, verify) a file left out · 6 output conflict
+  7 device required but not there or lost · 8 resource limit · 9 verification failed
+  130/143 interrupted after a clean stop
 
 Examples:
   fleetwear demo

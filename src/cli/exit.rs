@@ -278,7 +278,7 @@ fn of_synth(error: &SynthError) -> Exit {
         SynthError::Model(error) => of_model(error),
         SynthError::Write(error) => of_write(error),
         SynthError::Interrupted(_) => Exit::Interrupted,
-        SynthError::Climate { .. } | SynthError::Table { .. } | SynthError::Json(_) => Exit::Internal,
+        SynthError::Climate { .. } | SynthError::Table { .. } => Exit::Internal,
     }
 }
 

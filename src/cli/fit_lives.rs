@@ -9,7 +9,7 @@ use super::values::MaxBad;
 use super::words::Word;
 use crate::fit::lives::estimate::Parameter;
 use crate::fit::lives::plan::Layout;
-use crate::fit::lives::report::{GroupReport, LawReport, LivesReport, MeanReport};
+use crate::fit::lives::report::{GroupReport, LawReport, LivesReport, MeanReport, SetAsideRows};
 use crate::fit::lives::{LivesPlan, fit_lives};
 
 /// Steps of a curve that are printed; `--out` writes all.
@@ -54,7 +54,7 @@ fn plan(args: LivesArgs) -> LivesPlan {
 fn text(report: &LivesReport, console: &Console) -> String {
     let mut text = columns(report, console);
     text.push('\n');
-    text.push_str(&rows(report, console));
+    text.push_str(&rows(report.rows_in, report.rows_used, &report.set_aside, console));
     for group in &report.groups {
         text.push('\n');
         text.push_str(&group_text(report, group, console));
@@ -86,17 +86,16 @@ fn columns(report: &LivesReport, console: &Console) -> String {
     table.text()
 }
 
-/// Where the rows went.
-fn rows(report: &LivesReport, console: &Console) -> String {
+/// Where the rows of a table of lives went.
+pub fn rows(rows_in: u64, used: u64, set_aside: &[SetAsideRows], console: &Console) -> String {
     let mut rows = Table::new(&[console.word(Word::Rows), "", ""]);
     let mut line = |what: Word, reason: &str, number: u64| {
         rows.row([console.word(what).to_owned(), reason.to_owned(), count(number)]);
     };
-    line(Word::RowsIn, "", report.rows_in);
-    line(Word::Used, "", report.rows_used);
-    for set_aside in &report.set_aside {
-        let reason = format!("{} ({} {})", set_aside.reason, console.word(Word::FirstAt), set_aside.first);
-        line(Word::SetAside, &reason, set_aside.rows);
+    line(Word::RowsIn, "", rows_in);
+    line(Word::Used, "", used);
+    for SetAsideRows { reason, rows, first } in set_aside {
+        line(Word::SetAside, &format!("{reason} ({} {first})", console.word(Word::FirstAt)), *rows);
     }
     rows.text()
 }
@@ -297,7 +296,6 @@ pub fn figures(value: f64) -> String {
 
 /// Whether the run ends well: something was found, and few rows were set aside.
 fn verdict(report: &LivesReport, max_bad: MaxBad, console: &Console) -> Exit {
-    let bad: u64 = report.set_aside.iter().map(|set_aside| set_aside.rows).sum();
     let is_known = |law: &LawReport| match law {
         LawReport::Fitted(fitted) => fitted.parameters.iter().all(|parameter| parameter.estimate.is_some()),
         LawReport::Bound(_) => true,
@@ -308,11 +306,17 @@ fn verdict(report: &LivesReport, max_bad: MaxBad, console: &Console) -> Exit {
         console.warning(console.word(Word::NothingDetermined));
         return Exit::Input;
     }
-    if !max_bad.exceeded(bad, report.rows_in) {
+    bad_rows(report.rows_in, &report.set_aside, max_bad, console)
+}
+
+/// Whether more rows of a table of lives are set aside than allowed, and says so.
+pub fn bad_rows(rows_in: u64, set_aside: &[SetAsideRows], max_bad: MaxBad, console: &Console) -> Exit {
+    let bad: u64 = set_aside.iter().map(|one| one.rows).sum();
+    if !max_bad.exceeded(bad, rows_in) {
         return Exit::Ok;
     }
-    let text = format!("{} of {} rows are set aside: more than --max-bad {max_bad}", count(bad), count(report.rows_in));
-    console.warning(&text);
+    let (bad, all) = (count(bad), count(rows_in));
+    console.warning(&format!("{bad} of {all} rows are set aside: more than --max-bad {max_bad}"));
     Exit::BadRows
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::console::Console;
 use super::exit::{CliError, Exit};
 use super::fit::{LawArg, LifeColumnsArgs};
-use super::fit_lives::figures;
+use super::fit_lives::{bad_rows, figures, rows};
 use super::progress::with_progress;
 use super::table::{Table, count};
 use super::values::MaxBad;
@@ -77,16 +77,7 @@ pub fn run(args: RecallLivesArgs, console: &Console) -> Result<Exit, CliError> {
     if let Some(out) = &plan.table.out {
         console.note(&format!("{}: {}", console.word(Word::Output), out.display()));
     }
-    let bad: u64 = report.set_aside.iter().map(|one| one.rows).sum();
-    if !max_bad.exceeded(bad, report.rows_in) {
-        return Ok(Exit::Ok);
-    }
-    console.warning(&format!(
-        "{} of {} rows are set aside: more than --max-bad {max_bad}",
-        count(bad),
-        count(report.rows_in)
-    ));
-    Ok(Exit::BadRows)
+    Ok(bad_rows(report.rows_in, &report.set_aside, max_bad, console))
 }
 
 fn plan(args: RecallLivesArgs) -> RecallLivesPlan {
@@ -108,17 +99,7 @@ fn plan(args: RecallLivesArgs) -> RecallLivesPlan {
 }
 
 fn text(report: &RecallLivesReport, console: &Console) -> String {
-    let mut rows = Table::new(&[console.word(Word::Rows), "", ""]);
-    let mut line = |what: Word, reason: &str, number: u64| {
-        rows.row([console.word(what).to_owned(), reason.to_owned(), count(number)]);
-    };
-    line(Word::RowsIn, "", report.rows_in);
-    line(Word::Used, "", report.rows_used);
-    for set_aside in &report.set_aside {
-        let reason = format!("{} ({} {})", set_aside.reason, console.word(Word::FirstAt), set_aside.first);
-        line(Word::SetAside, &reason, set_aside.rows);
-    }
-    let mut text = rows.text();
+    let mut text = rows(report.rows_in, report.rows_used, &report.set_aside, console);
     for group in &report.groups {
         text.push('\n');
         text.push_str(&group_text(report, group, console));

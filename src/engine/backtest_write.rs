@@ -107,10 +107,7 @@ pub fn written(
             row
         }).collect::<Vec<_>>(),
     });
-    let path = folder.target().join("report.json");
-    let mut text = serde_json::to_vec_pretty(&report).map_err(|source| WriteError::Json { path, source })?;
-    text.push(b'\n');
-    folder.write_file("report.json", &text)?;
+    folder.write_json("report.json", &report)?;
     draw(&folder, &measured)?;
 
     let mut whole = blake3::Hasher::new();

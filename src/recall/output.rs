@@ -13,8 +13,8 @@ use super::plan::RecallLivesPlan;
 use super::prediction::Tail;
 use super::report::{GroupForecast, HorizonForecast, RecallLivesReport};
 use crate::fit::lives::table::Source;
-use crate::fleet::manifest::{Manifest, ManifestInput, ReadBy, StageTiming};
-use crate::fleet::writer::{OutputFolder, WriteError};
+use crate::fleet::manifest::{Manifest, StageTiming};
+use crate::fleet::writer::OutputFolder;
 use crate::simulate::table::{Columns, texts, write as write_table};
 
 /// Writes everything and makes the folder visible.
@@ -28,24 +28,14 @@ pub fn write(
     let sized_s = begun.elapsed().as_secs_f64();
     let provenance = vec![("fleetwear.input_blake3".to_owned(), source.blake3.clone())];
     let hash = write_table(&folder, "bounds", &[], &provenance, [bounds(report).batch()])?;
-    let mut json = serde_json::to_vec_pretty(report)
-        .map_err(|source| WriteError::Json { path: folder.target().join("report.json"), source })?;
-    json.push(b'\n');
-    folder.write_file("report.json", &json)?;
+    folder.write_json("report.json", report)?;
     let total_s = begun.elapsed().as_secs_f64();
     let timing = |stage: &str, seconds| StageTiming { stage: stage.to_owned(), seconds };
     let of_groups = report.groups.iter().flat_map(|group| &group.notes);
     folder.finish(Manifest {
         command: "recall".to_owned(),
         options: plan.options(),
-        inputs: vec![ManifestInput {
-            table: "lifetimes".to_owned(),
-            path: report.file.clone(),
-            bytes: source.bytes,
-            rows: report.rows_in,
-            blake3: source.blake3.clone(),
-            read: ReadBy::ThisRun,
-        }],
+        inputs: vec![source.manifest_input(report.rows_in)],
         content_hash: Some(hash),
         warnings: report.notes.iter().chain(of_groups).cloned().collect(),
         device: "cpu".to_owned(),

@@ -31,29 +31,17 @@ pub fn recall_lives(plan: &RecallLivesPlan, control: &Control) -> Result<RecallL
         let members: Vec<Life> = members.map(|placed| placed.life).collect();
         groups.push(forecast(name, members, plan, control)?);
     }
-    let mut report = RecallLivesReport {
+    let report = RecallLivesReport {
         file: source.path.to_string_lossy().into_owned(),
         age_unit: columns.time.name.clone(),
-        columns: columns
-            .listed()
-            .iter()
-            .map(|(option, column)| ColumnUsed { option, column: column.name.clone(), guessed: column.guessed })
-            .collect(),
+        columns: ColumnUsed::of(&columns.listed()),
         rows_in: lives.account.rows_in,
         rows_used: lives.account.used,
-        set_aside: lives
-            .account
-            .set_aside
-            .iter()
-            .map(|(reason, &(rows, first))| SetAsideRows { reason: reason.text(), rows, first })
-            .collect(),
+        set_aside: SetAsideRows::of(&lives.account),
         confidence: plan.confidence,
         groups,
-        notes: Vec::new(),
+        notes: columns.all_failed().into_iter().collect(),
     };
-    if columns.event.is_none() && columns.upper.is_none() {
-        report.notes.push("no column says which lives failed: all are taken to have failed at their time".to_owned());
-    }
     for note in &report.notes {
         control.emit(Event::Warning(note.clone()));
     }

@@ -20,8 +20,6 @@ pub enum SynthError {
     Write(#[from] WriteError),
     #[error("cannot lay out table {table:?}")]
     Table { table: &'static str, source: arrow::error::ArrowError },
-    #[error("cannot encode the truth as JSON")]
-    Json(#[from] serde_json::Error),
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
 }

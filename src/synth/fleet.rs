@@ -9,7 +9,6 @@ use super::plan::SynthPlan;
 use super::sensor::{Drift, Lot};
 use super::style::{self, Kind, STYLES};
 use crate::model::shipped::STANDARD_ATTRIBUTES;
-use crate::model::spec::Model;
 
 pub const MODELS: [(&str, f64); 3] = [("M1", 0.45), ("M2", 0.35), ("M3", 0.20)];
 pub const PLANTS: [(&str, f64); 3] = [("P1", 0.40), ("P2", 0.35), ("P3", 0.25)];
@@ -59,8 +58,7 @@ pub struct Zone {
 
 impl Fleet {
     /// Settles a plan: weather, lot, styles. Customer A's brakes are set by [`super::calibrate`].
-    pub fn new(plan: &SynthPlan) -> Result<Self, SynthError> {
-        plan.check()?;
+    pub fn new(plan: &SynthPlan, model_name: &str) -> Result<Self, SynthError> {
         let normals = climate::normals()?;
         let draws = Draws::new(plan.seed);
         let wanted: Vec<(String, f64)> = if plan.zones.is_empty() {
@@ -80,11 +78,7 @@ impl Fleet {
         let customer_a = style::customer_a_accelerations_per_100km();
         Ok(Self {
             draws: draws.clone(),
-            kind: if Model::load(&plan.model)?.name.contains("two-wheeler") {
-                style::TWO_WHEELER
-            } else {
-                style::PASSENGER
-            },
+            kind: if model_name.contains("two-wheeler") { style::TWO_WHEELER } else { style::PASSENGER },
             lot: Lot::new(plan.vehicles, plan.days, plan.start_day, &draws),
             accelerations_per_100km: STYLES.map(|style| style.hard_accelerations_per_100km.unwrap_or(customer_a)),
             brakes_per_100km: STYLES.map(|style| style.hard_brakes_per_100km),
@@ -306,7 +300,7 @@ mod tests {
             if !zones.is_empty() {
                 plan.zones = zones.iter().map(|zone| ((*zone).to_owned(), 1.0)).collect();
             }
-            let fleet = Fleet::new(&plan).unwrap();
+            let fleet = Fleet::new(&plan, "ev-passenger").unwrap();
             let pilots = (0..vehicles).filter(|vehicle| Profile::draw(&fleet, *vehicle).pilot).count();
             assert!(wanted.contains(&pilots), "{pilots} of {vehicles}");
         }

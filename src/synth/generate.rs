@@ -42,8 +42,10 @@ const ROWS_PER_SLICE: u64 = 1 << 22;
 pub fn generate(plan: &SynthPlan, out: &Path, control: &Control) -> Result<SynthReport, SynthError> {
     let begun = Instant::now();
     let schema = standard_schema();
-    let mut fleet = Fleet::new(plan)?;
-    let wear = Wear::new(compile(&Model::load(&plan.model)?, &schema)?, &schema)?;
+    plan.check()?;
+    let model = Model::load(&plan.model)?;
+    let mut fleet = Fleet::new(plan, &model.name)?;
+    let wear = Wear::new(compile(&model, &schema)?, &schema)?;
     let folder = OutputFolder::create(out)?;
     calibrate::settle_customer_a(&mut fleet, &schema, &wear)?;
     let settled_s = begun.elapsed().as_secs_f64();
@@ -67,7 +69,7 @@ pub fn generate(plan: &SynthPlan, out: &Path, control: &Control) -> Result<Synth
 
     folder.write_file("dataset.toml", dictionary::text(plan, &schema).as_bytes())?;
     let planted = truth::planted(&fleet, &wear, &counts);
-    folder.write_file("truth/planted.json", format!("{}\n", serde_json::to_string_pretty(&planted)?).as_bytes())?;
+    folder.write_json("truth/planted.json", &planted)?;
 
     let mut content = blake3::Hasher::new();
     let mut history_bytes = 0;

@@ -1,5 +1,7 @@
 //! What fleet to make.
 
+use std::collections::BTreeSet;
+
 use super::error::SynthError;
 
 /// Vehicles that the five characters of a synthetic VIN's serial can tell apart (33^5).
@@ -102,11 +104,9 @@ impl SynthPlan {
         if let Some((zone, share)) = self.zones.iter().find(|(_, share)| !(share.is_finite() && *share > 0.0)) {
             return refuse("zones", format!("{zone}:{share}"), "shares above zero".to_owned());
         }
-        let names = self.zones.iter().map(|(zone, _)| zone);
-        if let Some(zone) =
-            names.clone().enumerate().find(|(place, zone)| names.clone().take(*place).any(|name| name == *zone))
-        {
-            return refuse("zones", format!("{} twice", zone.1), "each zone once".to_owned());
+        let mut seen = BTreeSet::new();
+        if let Some((zone, _)) = self.zones.iter().find(|(zone, _)| !seen.insert(zone)) {
+            return refuse("zones", format!("{zone} twice"), "each zone once".to_owned());
         }
         Ok(())
     }

@@ -127,6 +127,16 @@ impl GpuDamage {
         BackendError::Refused { device, what: "a batch", reason: "an earlier one was not finished".to_owned() }
     }
 
+    /// A step that leaves nothing half done: after one that failed, no other is begun.
+    fn attempt(&self, step: impl FnOnce(&mut State) -> Result<(), BackendError>) -> Result<(), BackendError> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.refuse_after_failure(&state)?;
+        state.failed = Some(self.unfinished());
+        let done = step(&mut state);
+        state.failed = done.as_ref().err().cloned();
+        done
+    }
+
     /// Copies a batch into stages, and sends the full ones.
     fn take(&self, state: &mut State, batch: &Batch) -> Result<(), BackendError> {
         let slot_bits = self.gpu.limits().range_slots_bits;
@@ -392,21 +402,11 @@ impl DamageBackend for GpuDamage {
     fn push(&self, batch: &DamageBatch) -> Result<(), BackendError> {
         let batch = Batch::check(&self.tables, batch)?;
         self.seen.note(&batch, self.drivers);
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        self.refuse_after_failure(&state)?;
-        state.failed = Some(self.unfinished());
-        let taken = self.take(&mut state, &batch);
-        state.failed = taken.as_ref().err().cloned();
-        taken
+        self.attempt(|state| self.take(state, &batch))
     }
 
     fn settle(&self) -> Result<(), BackendError> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        self.refuse_after_failure(&state)?;
-        state.failed = Some(self.unfinished());
-        let settled = self.send_and_wait(&mut state);
-        state.failed = settled.as_ref().err().cloned();
-        settled
+        self.attempt(|state| self.send_and_wait(state))
     }
 
     fn finish(self: Box<Self>, slots: usize, vehicles: usize) -> Result<DamageSums, BackendError> {

@@ -178,6 +178,12 @@ impl Columns {
         std::iter::once(("--time", &self.time)).chain(found).collect()
     }
 
+    /// What is to be said where nothing tells failed lives from others.
+    pub fn all_failed(&self) -> Option<String> {
+        let none_tells = self.event.is_none() && self.upper.is_none();
+        none_tells.then(|| "no column says which lives failed: all are taken to have failed at their time".to_owned())
+    }
+
     /// A column has one part; a guess gives way to what was asked for.
     fn apart(mut self, source: &Source) -> Result<Self, LivesError> {
         let taken: Vec<(&'static str, Column)> =

@@ -19,7 +19,7 @@ use super::plan::LivesPlan;
 use super::plot;
 use super::report::{GroupReport, LawReport, LivesReport};
 use super::table::Source;
-use crate::fleet::manifest::{Manifest, ManifestInput, StageTiming};
+use crate::fleet::manifest::{Manifest, StageTiming};
 use crate::fleet::writer::{OutputFolder, WriteError};
 use crate::simulate::table::{Columns, write as write_table};
 
@@ -45,10 +45,7 @@ pub fn write(
     } else {
         table("mean_cumulative", mean_cumulative(report))?;
     }
-    let mut json = serde_json::to_vec_pretty(report)
-        .map_err(|source| WriteError::Json { path: folder.target().join("report.json"), source })?;
-    json.push(b'\n');
-    folder.write_file("report.json", &json)?;
+    folder.write_json("report.json", report)?;
     for (place, group) in report.groups.iter().enumerate() {
         for fitted in group.laws.iter().filter_map(LawReport::fitted) {
             if let Some(svg) = plot::probability(group, fitted, &report.age_unit, report.confidence) {
@@ -61,14 +58,7 @@ pub fn write(
     folder.finish(Manifest {
         command: "fit".to_owned(),
         options: plan.options(),
-        inputs: vec![ManifestInput {
-            table: "lifetimes".to_owned(),
-            path: report.file.clone(),
-            bytes: source.bytes,
-            rows: report.rows_in,
-            blake3: source.blake3.clone(),
-            read: crate::fleet::manifest::ReadBy::ThisRun,
-        }],
+        inputs: vec![source.manifest_input(report.rows_in)],
         content_hash: Some(hashes.finalize().to_hex().to_string()),
         warnings: report.notes.clone(),
         device: "cpu".to_owned(),

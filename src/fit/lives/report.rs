@@ -2,10 +2,12 @@
 
 use serde::Serialize;
 
+use super::columns::Column;
 use super::curve::Curve;
 use super::estimate::{Fitted, Parameter};
 use super::law::Law;
 use super::recurrent::MeanStep;
+use super::rows::{RowAccount, SetAside};
 
 /// Everything that is printed and written.
 #[derive(Clone, Debug, Serialize)]
@@ -38,12 +40,30 @@ pub struct ColumnUsed {
     pub guessed: bool,
 }
 
+impl ColumnUsed {
+    pub fn of(columns: &[(&'static str, &Column)]) -> Vec<Self> {
+        let used = |&(option, column): &(&'static str, &Column)| Self {
+            option,
+            column: column.name.clone(),
+            guessed: column.guessed,
+        };
+        columns.iter().map(used).collect()
+    }
+}
+
 #[derive(Clone, Debug, Serialize)]
 pub struct SetAsideRows {
     pub reason: &'static str,
     pub rows: u64,
     /// The reader's number of the first.
     pub first: u64,
+}
+
+impl SetAsideRows {
+    pub fn of(account: &RowAccount) -> Vec<Self> {
+        let rows = |(reason, &(rows, first)): (&SetAside, &(u64, u64))| Self { reason: reason.text(), rows, first };
+        account.set_aside.iter().map(rows).collect()
+    }
 }
 
 /// The lives of one group, as one failure mode sees them.

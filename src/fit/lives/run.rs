@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::columns::{Column, Columns};
+use super::columns::Columns;
 use super::error::LivesError;
 use super::estimate::{Wanted, plot_ages};
 use super::fitted_group::{between_groups, joint, report};
@@ -47,7 +47,7 @@ fn of_lives(source: &Source, plan: &LivesPlan, control: &Control) -> Result<Live
         of_group(group as u32, name, &lives, plan, control, &mut groups)?;
     }
     let mut report = begun_report(source, "lives", &columns.time.name, &lives.account, plan);
-    report.columns = used(&columns.listed());
+    report.columns = ColumnUsed::of(&columns.listed());
     if lives.groups.len() > 1 {
         control.check()?;
         let whole: Vec<GroupReport> = groups.iter().filter(|group| group.mode.is_none()).cloned().collect();
@@ -56,9 +56,7 @@ fn of_lives(source: &Source, plan: &LivesPlan, control: &Control) -> Result<Live
         report.between_groups = between_groups(&whole, all, &plan.laws, &asked);
     }
     report.groups = groups;
-    if columns.event.is_none() && columns.upper.is_none() {
-        report.notes.push("no column says which lives failed: all are taken to have failed at their time".to_owned());
-    }
+    report.notes.extend(columns.all_failed());
     let others = [("mode", &columns.mode), ("by", &columns.by)];
     let looks_like = |name: &str, kind: &str| match kind {
         "mode" => ["mode", "failure_mode", "cause", "失效模式", "故障模式", "失效原因"]
@@ -159,22 +157,11 @@ pub fn begun_report(
         columns: Vec::new(),
         rows_in: account.rows_in,
         rows_used: account.used,
-        set_aside: account
-            .set_aside
-            .iter()
-            .map(|(reason, &(rows, first))| SetAsideRows { reason: reason.text(), rows, first })
-            .collect(),
+        set_aside: SetAsideRows::of(account),
         confidence: plan.confidence,
         groups: Vec::new(),
         between_groups: Vec::new(),
         mean_cumulative: Vec::new(),
         notes: Vec::new(),
     }
-}
-
-pub fn used(columns: &[(&'static str, &Column)]) -> Vec<ColumnUsed> {
-    columns
-        .iter()
-        .map(|(option, column)| ColumnUsed { option, column: column.name.clone(), guessed: column.guessed })
-        .collect()
 }

@@ -5,9 +5,9 @@ use super::error::LivesError;
 use super::events::{Code, Codes};
 use super::plan::LivesPlan;
 use super::recurrent::{Units, mean_cumulative};
-use super::report::{LivesReport, MeanReport};
+use super::report::{ColumnUsed, LivesReport, MeanReport};
 use super::rows::{RowAccount, SetAside};
-use super::run::{begun_report, used};
+use super::run::begun_report;
 use super::table::{Cell, Source};
 use crate::model::normal;
 use std::collections::BTreeMap;
@@ -70,7 +70,7 @@ pub fn report(source: &Source, plan: &LivesPlan) -> Result<LivesReport, LivesErr
     listed.extend(
         columns.listed().into_iter().filter(|(option, _)| ["--time", "--event", "--entry", "--by"].contains(option)),
     );
-    report.columns = used(&listed);
+    report.columns = ColumnUsed::of(&listed);
     report.mean_cumulative = reports;
     Ok(report)
 }

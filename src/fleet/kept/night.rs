@@ -28,7 +28,7 @@ use crate::fleet::state::folder::{STATE_JSON, StateFolder, log_name};
 use crate::fleet::state::ids::{self, Ordinals};
 use crate::fleet::state::stock::Stock;
 use crate::fleet::vehicles::Ids;
-use crate::fleet::writer::{OutputFolder, WriteError};
+use crate::fleet::writer::OutputFolder;
 use crate::run::Control;
 
 /// As accounts name [`crate::fleet::account::Skip::Duplicate`].
@@ -286,10 +286,7 @@ fn stage(
         }
     };
     ids::write(&output, &ids)?;
-    let mut text = serde_json::to_string_pretty(record)
-        .map_err(|source| WriteError::Json { path: path.join(STATE_JSON), source })?;
-    text.push('\n');
-    output.write_file(STATE_JSON, text.as_bytes())?;
+    output.write_json(STATE_JSON, record)?;
     output.finish(Manifest { command: "simulate --state".to_owned(), ..Manifest::default() })?;
     Ok(())
 }

@@ -12,6 +12,7 @@ use std::sync::Mutex;
 
 use arrow::datatypes::SchemaRef;
 use parquet::file::properties::WriterProperties;
+use serde::Serialize;
 
 use super::error::WriteError;
 use super::part::{PartWriter, TableSpec, TableWriter};
@@ -123,6 +124,14 @@ impl OutputFolder {
             blake3: blake3::hash(bytes).to_hex().to_string(),
         });
         Ok(())
+    }
+
+    /// Writes a value as JSON that people can read.
+    pub fn write_json(&self, relative: &str, value: &impl Serialize) -> Result<(), WriteError> {
+        let mut json = serde_json::to_vec_pretty(value)
+            .map_err(|source| WriteError::Json { path: self.target.join(relative), source })?;
+        json.push(b'\n');
+        self.write_file(relative, &json)
     }
 
     /// The files written so far, sorted by path.

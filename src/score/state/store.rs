@@ -17,7 +17,7 @@ use crate::fleet::state::consumed::{added, consumed};
 use crate::fleet::state::error::StateError;
 use crate::fleet::state::folder::STATE_JSON;
 use crate::fleet::state::stock::Stock;
-use crate::fleet::writer::{OutputFolder, WriteError};
+use crate::fleet::writer::OutputFolder;
 use crate::run::Control;
 use crate::score::sums::FleetSums;
 
@@ -83,10 +83,7 @@ impl Next<'_> {
             },
             scores: keeping.scores,
         };
-        let mut text = serde_json::to_string_pretty(&record)
-            .map_err(|source| WriteError::Json { path: path.join(STATE_JSON), source })?;
-        text.push('\n');
-        folder.write_file(STATE_JSON, text.as_bytes())?;
+        folder.write_json(STATE_JSON, &record)?;
         folder.finish(Manifest { command: "score --state".to_owned(), ..Manifest::default() })?;
         Ok(record)
     }

@@ -11,6 +11,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::error::LivesError;
+use crate::fleet::manifest::{ManifestInput, ReadBy};
 
 /// Files beyond this are no table that a person keeps.
 const LARGEST_BYTES: u64 = 1 << 30;
@@ -84,6 +85,18 @@ impl Rows {
 }
 
 impl Source {
+    /// What a manifest says of the file.
+    pub fn manifest_input(&self, rows: u64) -> ManifestInput {
+        ManifestInput {
+            table: "lifetimes".to_owned(),
+            path: self.path.to_string_lossy().into_owned(),
+            bytes: self.bytes,
+            rows,
+            blake3: self.blake3.clone(),
+            read: ReadBy::ThisRun,
+        }
+    }
+
     /// Reads a file and its header. `sheet` names a sheet of a workbook; the first is taken otherwise.
     pub fn open(path: &Path, sheet: Option<&str>) -> Result<Self, LivesError> {
         let io = |source| LivesError::Io { file: path.to_path_buf(), source };
