@@ -16,7 +16,7 @@ use rayon::prelude::*;
 
 const SHAPES: [f64; 6] = [1.4, 2.0, 3.0, 1.1, 2.5, 0.8];
 const CHUNK_PARTS: usize = 256;
-const CHUNKS: usize = 8;
+const CHUNKS: usize = 196; // 50,176 vehicles
 const PATHS: usize = 64;
 const WEEKS: usize = 52;
 const SOURCE_WEEKS: usize = 104;

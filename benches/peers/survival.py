@@ -1,6 +1,6 @@
 """The survival kernel beside numba and SurPyval, in turns; prints a Markdown table of ratios.
 
-    target/peers/bin/python benches/peers/survival.py [--rounds 5] [--vehicles 4000]
+    target/peers/bin/python benches/peers/survival.py [--rounds 5] [--vehicles 50000]
 
 The job: 50,000 vehicles x 6 modes x 64 paths x 52 weeks. `cargo bench --bench survival` and `numba_survival.py` do the
 same work and are given as seconds for 50,000 vehicles; `surpyval_rul.py` predicts one unit's remaining life a call, so
@@ -43,7 +43,7 @@ def our_seconds(executable, rounds_so_far):
 def main():
     options = argparse.ArgumentParser()
     options.add_argument("--rounds", type=int, default=5)
-    options.add_argument("--vehicles", type=int, default=4000)
+    options.add_argument("--vehicles", type=int, default=50_000)
     options = options.parse_args()
     executable = bench_executable()
     seconds, unit_milliseconds = {}, []
