@@ -49,7 +49,7 @@ fn cubes(criterion: &mut Criterion) {
         group.throughput(Throughput::Elements(rows as u64)).sample_size(10);
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
-                let backend = Box::new(CpuCube::open(&plan).unwrap());
+                let backend = Box::new(CpuCube::open(&plan, usize::MAX).unwrap());
                 sum_all(&*backend, &columns, &expected_q40, &slab);
                 backend.finish().unwrap()
             });
@@ -83,26 +83,29 @@ fn searches(criterion: &mut Criterion) {
     group.sample_size(10);
     group.bench_function("recipe: all pairs, thresholds, shrinkage, 999 replicates", |bencher| {
         bencher.iter(|| {
-            let mut survey = Survey::new(&[5; CHANNELS], 1);
+            let mut survey = Survey::new(&[5; CHANNELS]);
             survey.push(&block);
             let settled = Settled::new(&survey, &events, &[]);
-            let pass = CubePass::new(&settled, Box::new(CpuCube::open(&settled.cube).unwrap()), 1, events.len());
+            let pass = CubePass::new(&settled, Box::new(CpuCube::open(&settled.cube, usize::MAX).unwrap()), 1, events.len());
             pass.push(&block).unwrap();
             let (sums, pool) = pass.finish().unwrap();
             let (pairs, _) = without_copies(&settled, &pool);
-            let (places, bin_values) = (event_places(&settled, &events), settled.bin_values());
+            let places = event_places(&settled, &events);
             let space = Space {
                 plan: &settled.cube,
                 pairs: &pairs,
                 sums: &sums,
-                bin_values: &bin_values,
+                levels: &settled.levels,
                 attribute: &settled.attribute,
                 events: &places,
                 pool: &pool,
             };
             let found = search(&space, &SearchRequest { replicates: 999, seed: 1 }, &Control::silent()).unwrap();
             assert_eq!(settled.cube.pairs[found.candidates[0].pair], (2, 7));
-            (found, prior(&space))
+            {
+                let prior = prior(&space, &found);
+                (found, prior)
+            }
         });
     });
 }

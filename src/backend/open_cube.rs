@@ -8,17 +8,18 @@ use super::cube::{CubeBackend, CubePlan};
 use super::open::chosen;
 use super::{BackendError, Choice, Opened};
 
-/// Opens the backend that `choice` and `device` ask for.
+/// Opens the backend that `choice` and `device` ask for. `memory_limit_bytes`: for the sums on the host.
 pub fn open_cube(
     choice: Choice,
     device: Option<&str>,
     plan: &CubePlan,
+    memory_limit_bytes: usize,
 ) -> Result<Opened<dyn CubeBackend>, BackendError> {
     let too_little = || "the processor tells what is expected of each record, and sums it meanwhile".to_owned();
     chosen::<dyn CubeBackend>(
         choice,
         Some(too_little()),
-        || Ok(Box::new(CpuCube::open(plan)?)),
+        || Ok(Box::new(CpuCube::open(plan, memory_limit_bytes)?)),
         || gpu(device, plan),
         || Err(too_little()),
     )

@@ -9,8 +9,9 @@ use super::console::Console;
 use super::exit::{CliError, Exit};
 use super::progress::with_progress;
 use super::words::Word;
-use super::{check, score, simulate, synth, worst};
-use crate::engine::{self, ScorePlan, SimulatePlan};
+use super::{check, discover, score, simulate, synth, worst};
+use crate::discover::error::DiscoverError;
+use crate::engine::{self, DiscoverPlan, EngineError, ScorePlan, SimulatePlan};
 use crate::fleet::check::{CheckPlan, check as check_dataset};
 use crate::fleet::dataset::Dataset;
 use crate::synth::{SynthPlan, generate};
@@ -18,6 +19,9 @@ use crate::synth::{SynthPlan, generate};
 const MODEL: &str = "ev-passenger";
 /// Rows of the table of the most worn parts.
 const WORST: usize = 8;
+/// The failure mode whose causes are looked for, and how often chance is asked.
+const DISCOVERED: &str = "motor_noise";
+const REPLICATES: u32 = 199;
 
 pub fn run(args: DemoArgs, console: &Console) -> Result<Exit, CliError> {
     let folder = args.out.clone().unwrap_or_else(free_folder);
@@ -56,6 +60,21 @@ pub fn run(args: DemoArgs, console: &Console) -> Result<Exit, CliError> {
     plan.spill_folder = args.host.spill_folder();
     let simulated = with_progress(console, |control| engine::simulate(&plan, control))?;
 
+    say(Word::DemoDiscover);
+    let found = folder.join("found");
+    let mut plan = DiscoverPlan::new(fleet.clone(), MODEL, DISCOVERED, found.clone());
+    // The shipped model knows what the fleet was made with: it must be found again.
+    plan.request.without_interactions = true;
+    plan.request.replicates = REPLICATES;
+    plan.reading.threads = threads;
+    plan.reading.memory_limit_bytes = args.host.memory_limit.0;
+    plan.spill_folder = args.host.spill_folder();
+    let discovered = match with_progress(console, |control| engine::discover(&plan, control)) {
+        Ok(report) => Some(report),
+        Err(EngineError::Discover(DiscoverError::TooFewEvents { .. })) => None,
+        Err(error) => return Err(error.into()),
+    };
+
     if console.json() {
         console.data_json(&json!({
             "fleet": fleet,
@@ -65,6 +84,8 @@ pub fn run(args: DemoArgs, console: &Console) -> Result<Exit, CliError> {
             "score": scored.manifest,
             "futures": futures,
             "simulate": simulated.manifest,
+            "found": discovered.as_ref().map(|_| found),
+            "discover": discovered.map(|report| report.manifest),
         }));
         return Ok(Exit::Ok);
     }
@@ -77,6 +98,11 @@ pub fn run(args: DemoArgs, console: &Console) -> Result<Exit, CliError> {
     text += &(heading(Word::DemoUrgent) + &simulate::urgent(&simulated, console));
     text += &(heading(Word::DemoAlarms) + &simulate::alarms(&simulated, console));
     text += &(heading(Word::DemoCounts) + &simulate::counts(&simulated, console));
+    text += &heading(Word::DemoDiscover);
+    text += &match &discovered {
+        Some(report) => discover::sentences(report, DISCOVERED, console),
+        None => format!("{}\n", console.word(Word::TooFewToDiscover)),
+    };
     text += &(heading(Word::DemoNext) + &next_steps(&fleet, &scores));
     console.data(&text);
     Ok(Exit::Ok)

@@ -11,6 +11,8 @@ use super::score::choice;
 use super::table::{Table, count, seconds};
 use super::values::AsOf;
 use super::words::Word;
+use crate::discover::findings::Finding;
+use crate::discover::request::EVENT_WINDOW_DAYS;
 use crate::engine::{self, DiscoverPlan, DiscoverReport};
 
 /// Find conditions on two channels, for all vehicles or some, under which a failure mode is likelier than its model says
@@ -40,7 +42,7 @@ pub struct DiscoverArgs {
     #[arg(long, value_name = "NAME")]
     pub zones: Option<String>,
     /// Report what chance gives at most this often in the whole search
-    #[arg(long, default_value_t = 0.05, value_name = "P")]
+    #[arg(long, default_value_t = 0.05, value_name = "P", value_parser = level)]
     pub level: f64,
     /// Searches of events drawn from the model that tell what chance gives
     #[arg(long, default_value_t = 999, value_name = "N", value_parser = clap::value_parser!(u32).range(19..=99_999))]
@@ -59,10 +61,19 @@ pub struct DiscoverArgs {
     /// Original parts that were in use before the records: take their use to have been that of their first so many days
     #[arg(long, value_name = "DAYS", requires = "events_since", value_parser = clap::value_parser!(u32).range(1..100_000))]
     pub prior_use: Option<u32>,
+    /// A failure on a day without use on record belongs to the nearest record within so many days, or is left out
+    #[arg(long, default_value_t = EVENT_WINDOW_DAYS, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(0..=365))]
+    pub event_window: u32,
     #[command(flatten)]
     pub compute: ComputeArgs,
     #[command(flatten)]
     pub host: HostArgs,
+}
+
+/// A chance: above 0 and at most 1.
+fn level(text: &str) -> Result<f64, String> {
+    let level: f64 = text.parse().map_err(|error| format!("{error}"))?;
+    if level > 0.0 && level <= 1.0 { Ok(level) } else { Err("a chance lies above 0 and is at most 1".to_owned()) }
 }
 
 pub fn run(args: DiscoverArgs, console: &Console) -> Result<Exit, CliError> {
@@ -98,6 +109,7 @@ fn plan(args: DiscoverArgs) -> Result<DiscoverPlan, CliError> {
     request.without_interactions = args.without_interactions;
     request.events_since = args.events_since.map(|day| day.0);
     request.prior_use_days = args.prior_use.unwrap_or(0);
+    request.event_window_days = args.event_window;
     Ok(plan)
 }
 
@@ -112,8 +124,13 @@ fn text(report: &DiscoverReport, console: &Console) -> String {
     line(Word::ContentHash, report.content_hash.clone());
     line(Word::Total, seconds(report.seconds));
     let rows = account::rows(&(&report.account).into(), console);
+    format!("{rows}\n{}\n{}{}", summary.lines(), findings(report, console), alone(report, console))
+}
+
+/// What was found, or that nothing was.
+fn findings(report: &DiscoverReport, console: &Console) -> String {
     if report.findings.is_empty() {
-        return format!("{rows}\n{}\n{}\n", summary.lines(), console.word(Word::NothingFound));
+        return format!("{}\n", console.word(Word::NothingFound));
     }
     let words = [Word::Finding, Word::Ratio, Word::CrudeRatio, Word::Failures, Word::Expected];
     let words = words.map(|word| console.word(word));
@@ -129,5 +146,51 @@ fn text(report: &DiscoverReport, console: &Console) -> String {
             format!("{:.3}", one.p_value),
         ]);
     }
-    format!("{rows}\n{}\n{}", summary.lines(), table.text())
+    table.text()
+}
+
+/// The findings in sentences.
+pub(super) fn sentences(report: &DiscoverReport, mode: &str, console: &Console) -> String {
+    if report.findings.is_empty() {
+        return format!("{}\n", console.word(Word::NothingFound));
+    }
+    let sentence = |one: &Finding| {
+        let [first, second] =
+            one.conditions.clone().map(|own| format!("{} {} {}", own.channel, own.text(), own.unit).trim_end().to_owned());
+        let whom = one.attribute.as_ref().map(|(name, value)| {
+            console.word(Word::FindingWhom).replace("{name}", name).replace("{value}", value)
+        });
+        console
+            .word(Word::FindingSentence)
+            .replace("{mode}", mode)
+            .replace("{ratio}", &format!("{:.1}", one.ratio))
+            .replace("{lower}", &format!("{:.1}", one.ratio_lower))
+            .replace("{upper}", &format!("{:.1}", one.ratio_upper))
+            .replace("{first}", &first)
+            .replace("{second}", &second)
+            .replace("{whom}", &whom.unwrap_or_default())
+            .replace("{p}", &format!("{:.3}", one.p_value))
+            + "\n"
+    };
+    report.findings.iter().map(sentence).collect()
+}
+
+/// What single channels and attributes do alone.
+fn alone(report: &DiscoverReport, console: &Console) -> String {
+    if report.main_effects.is_empty() {
+        return String::new();
+    }
+    let words = [Word::Alone, Word::Ratio, Word::Failures, Word::Expected].map(|word| console.word(word));
+    let mut table = Table::new(&[words[0], words[1], "95 %", words[2], words[3], "p"]);
+    for one in &report.main_effects {
+        table.row([
+            format!("{} {} {}", one.name, one.is, one.value),
+            format!("{:.2}", one.ratio),
+            format!("{:.2} … {:.2}", one.ratio_lower, one.ratio_upper),
+            format!("{:.0}", one.observed),
+            format!("{:.1}", one.expected),
+            format!("{:.3}", one.p_value),
+        ]);
+    }
+    format!("\n{}", table.text())
 }

@@ -1,16 +1,20 @@
 //! What is reported: conditions with thresholds, ratios and how sure they are.
 //!
+//! A threshold is known to lie between two codes that occur, never closer: its set is an interval that begins and ends
+//! at such codes.
+//!
 //! Key idea: a candidate that shares most of its events with a likelier one says the same in other words, and becomes
 //! that one's alternative. A condition on one value of an attribute must be worth its attribute: it counts against the
 //! same pair for all vehicles only where it is clearly likelier.
 //!
 //! Units: thresholds in the channels' own units; ratios of rates inside against outside.
 
+use rayon::prelude::*;
 use serde::Serialize;
 
-use super::main_effects::{Rectangle, Side, Table};
-use super::passes::{Seen, View, threshold_code};
-use super::refine::RatioEstimate;
+use super::close_up::{Seen, View, threshold_code};
+use super::main_effects::{Effects, Rectangle, Side, Table};
+use super::refine::{Close, RatioEstimate, likeliest, ratio, ratio_alone, thresholds};
 use super::search::{Candidate, Found, Space};
 use super::shrinkage::{Prior, Shrunk};
 use super::survey::{EventRow, LATE_DAYS, Settled};
@@ -23,9 +27,7 @@ const OVERLAP: f64 = 0.5;
 /// Findings that are looked at closely.
 const MOST_FINDINGS: usize = 4;
 /// Blocks a side of a pair's cells to which the prior of the ratios is fitted.
-const PRIOR_BLOCKS: usize = 4;
-/// A ratio as large as this in as small a share of the records cannot be the environment.
-const LEAK: (f64, f64) = (30.0, 0.002);
+const PRIOR_BLOCKS: usize = 8;
 
 /// A condition on one channel.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -35,9 +37,26 @@ pub struct Condition {
     /// `<` or `>`.
     pub is: &'static str,
     pub threshold: f64,
-    /// The 95 % set of the threshold.
+    /// The 95 % set of the threshold: from a value that occurs to one that occurs.
     pub lowest: f64,
     pub highest: f64,
+}
+
+/// Thresholds that were chosen on a part of the data, and what they are worth on the rest.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Replication {
+    pub thresholds: [f64; 2],
+    pub ratio: f64,
+    pub ratio_lower: f64,
+    pub ratio_upper: f64,
+}
+
+/// The ratio as `fit` estimates it, with the interaction in the model and clocks recomputed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct RatioByFit {
+    pub ratio: f64,
+    pub lower: f64,
+    pub upper: f64,
 }
 
 /// The same events in other words.
@@ -75,15 +94,15 @@ pub struct Finding {
     pub eb95: f64,
     /// EB05 of the rectangle over the greater EB95 of its two conditions alone.
     pub interaction_score: f64,
-    /// The ratio in either half of the vehicles.
-    pub halves: [Option<f64>; 2],
-    /// The ratio without each zone, and without each year.
-    pub without_zone: Vec<(String, Option<f64>)>,
-    pub without_year: Vec<(i32, Option<f64>)>,
+    /// The ratio in either half of the vehicles, at thresholds that were chosen on the other half.
+    pub halves: [Option<Replication>; 2],
+    /// The ratio in each zone, and in each year, at thresholds that were chosen on the others.
+    pub left_out_zone: Vec<(String, Option<f64>)>,
+    pub left_out_year: Vec<(i32, Option<f64>)>,
+    pub by_fit: Option<RatioByFit>,
     /// The ratio if every event had occurred so many days earlier than it is dated.
     pub if_dated_late: Vec<(i32, Option<f64>)>,
     pub alternatives: Vec<Alternative>,
-    pub warnings: Vec<String>,
 }
 
 /// Names and places that a finding speaks of.
@@ -123,8 +142,8 @@ pub fn accepted(found: &Found, space: &Space, level: f64) -> Vec<(Candidate, Vec
 /// Which events lie inside a candidate.
 fn inside(space: &Space, one: &Candidate) -> Vec<bool> {
     let (a, b) = space.plan.pairs[one.pair];
-    let rows = one.rectangle.row_side.range(one.rectangle.row_edge, space.bin_values[a].len());
-    let columns = one.rectangle.column_side.range(one.rectangle.column_edge, space.bin_values[b].len());
+    let rows = one.rectangle.row_side.range(one.rectangle.row_edge, space.levels[a].bins);
+    let columns = one.rectangle.column_side.range(one.rectangle.column_edge, space.levels[b].bins);
     (0..space.events.len())
         .map(|event| {
             let slab = one.slab == 0 || space.events.slabs[space.attribute[one.slab]][event] as usize == one.slab;
@@ -134,11 +153,13 @@ fn inside(space: &Space, one: &Candidate) -> Vec<bool> {
         .collect()
 }
 
-/// The law of the ratios in blocks of all pairs' cells.
-pub fn prior(space: &Space) -> Prior {
+/// The law of the ratios in blocks of cells: of all pairs, and of the tables of the candidates.
+pub fn prior(space: &Space, found: &Found) -> Prior {
+    let mut tables: Vec<(usize, usize)> = space.pairs.iter().map(|pair| (0, *pair)).collect();
+    tables.extend(found.candidates.iter().filter(|one| one.slab > 0).map(|one| (one.slab, one.pair)));
     let mut blocks = Vec::new();
-    for pair in space.pairs {
-        let table = space.observed(0, *pair);
+    for (slab, pair) in tables {
+        let table = space.observed(slab, pair);
         let mut sums = vec![(0.0, 0.0); PRIOR_BLOCKS * PRIOR_BLOCKS];
         for row in 0..table.rows {
             for column in 0..table.columns {
@@ -178,15 +199,19 @@ pub struct Searched<'a> {
 /// Everything about one accepted candidate, on the current rayon pool.
 pub fn finding(searched: &Searched, view: &View, seen: &Seen, alternatives: &[Candidate]) -> Finding {
     let Searched { settled, space, events: rows, names, prior } = searched;
-    let strata = &seen.strata;
-    let thresholds = strata.thresholds(view.rectangle);
+    let close = &seen.close;
+    let effects = Effects { rows: &view.levels[0], columns: &view.levels[1] };
+    let strata = close.part(&|_, _| true);
+    let thresholds = thresholds(&strata, &effects, view.rectangle);
     let rectangle = thresholds.rectangle;
-    let RatioEstimate { ratio, lower, upper, log_likelihood_ratio } = strata.ratio(rectangle);
+    let unknown = RatioEstimate { ratio: f64::NAN, lower: 0.0, upper: f64::INFINITY, log_likelihood_ratio: 0.0 };
+    let RatioEstimate { ratio, lower, upper, log_likelihood_ratio } =
+        ratio(&strata, &effects, rectangle).unwrap_or(unknown);
     let table = Table {
-        rows: strata.row_values.len(),
-        columns: strata.column_values.len(),
+        rows: close.rows,
+        columns: close.columns,
         expected: seen.records.clone(),
-        observed: strata.fit(super::main_effects::Ratio::None, None).table.observed,
+        observed: strata.observed.clone(),
     };
     let observed = table.inside(&table.observed, &rectangle);
     let outside = table.observed.iter().sum::<f64>() - observed;
@@ -196,34 +221,10 @@ pub fn finding(searched: &Searched, view: &View, seen: &Seen, alternatives: &[Ca
     let spread = libm::exp(1.96 * libm::sqrt(1.0 / observed.max(0.5) + 1.0 / outside.max(0.5)));
     let coarse = space.observed(view.candidate.slab, view.candidate.pair);
     let (own, interaction_score) = shrunk(&coarse, &view.candidate.rectangle, prior);
-    let mut zones: Vec<String> = names.strata.iter().map(|(zone, _)| zone.clone()).collect();
-    let mut years: Vec<i32> = names.strata.iter().filter_map(|(_, year)| *year).collect();
-    zones.sort_unstable();
-    zones.dedup();
-    years.sort_unstable();
-    years.dedup();
-    let without = |left_out: &dyn Fn(u32) -> bool| strata.ratio_of(rectangle, &|stratum, _| !left_out(stratum));
-    let without_zone = zones.into_iter().map(|zone| {
-        let ratio = without(&|stratum| names.strata[stratum as usize].0 == zone);
-        (zone, ratio)
-    });
-    let without_year = years.into_iter().map(|year| {
-        let ratio = without(&|stratum| names.strata[stratum as usize].1 == Some(year));
-        (year, ratio)
-    });
     let if_dated_late = LATE_DAYS.iter().enumerate().map(|(place, days)| {
-        let moved = super::refine::Strata { events: view.events(rows, Some(place)), ..strata.clone() };
-        (*days, moved.ratio_of(rectangle, &|_, _| true))
+        let moved = Close { events: view.events(settled, rows, Some(place)), ..close.clone() };
+        (*days, ratio_alone(&moved.part(&|_, _| true), &effects, rectangle))
     });
-    let share = records / (records + other_records).max(1.0);
-    let mut warnings = Vec::new();
-    if ratio > LEAK.0 && share < LEAK.1 {
-        warnings.push(format!(
-            "{:.3} % of the records hold {observed} of {} events: a channel that follows the failure, not the other way round",
-            100.0 * share,
-            observed + outside
-        ));
-    }
     let edge_sets = [thresholds.row_edges, thresholds.column_edges];
     let condition = |place: usize| condition(view, &rectangle, edge_sets[place], place, names);
     Finding {
@@ -245,9 +246,10 @@ pub fn finding(searched: &Searched, view: &View, seen: &Seen, alternatives: &[Ca
         eb05: own.eb05,
         eb95: own.eb95,
         interaction_score,
-        halves: [0, 1].map(|half| strata.ratio_of(rectangle, &|_, other| other == half)),
-        without_zone: without_zone.collect(),
-        without_year: without_year.collect(),
+        halves: [0, 1].map(|half| replicated(view, close, rectangle, names, &|_, other| other == half)),
+        left_out_zone: left_out(view, close, rectangle, names, |name| Some(name.0.clone())),
+        left_out_year: left_out(view, close, rectangle, names, |name| name.1),
+        by_fit: None,
         if_dated_late: if_dated_late.collect(),
         alternatives: alternatives
             .iter()
@@ -257,8 +259,57 @@ pub fn finding(searched: &Searched, view: &View, seen: &Seen, alternatives: &[Ca
                 log_likelihood_ratio: other.log_likelihood_ratio,
             })
             .collect(),
-        warnings,
     }
+}
+
+/// Chooses thresholds where `left_out` does not hold, and reads their ratio where it does.
+fn replicated(
+    view: &View,
+    close: &Close,
+    sides: Rectangle,
+    names: &Names,
+    left_out: &Keep,
+) -> Option<Replication> {
+    let effects = Effects { rows: &view.levels[0], columns: &view.levels[1] };
+    let chosen = likeliest(&close.part(&|stratum, half| !left_out(stratum, half)), &effects, sides)?;
+    let estimate = ratio(&close.part(left_out), &effects, chosen)?;
+    let value = |place: usize, side: Side, edge: usize| {
+        names.channels[view.channels[place]].value(threshold_code(&view.binnings[place], side, edge))
+    };
+    Some(Replication {
+        thresholds: [value(0, chosen.row_side, chosen.row_edge), value(1, chosen.column_side, chosen.column_edge)],
+        ratio: estimate.ratio,
+        ratio_lower: estimate.lower,
+        ratio_upper: estimate.upper,
+    })
+}
+
+type Keep<'a> = dyn Fn(u32, u8) -> bool + Sync + 'a;
+
+/// The same for each zone or year, as `of` names it, the ratio alone.
+fn left_out<N: Ord + Clone + Send + Sync>(
+    view: &View,
+    close: &Close,
+    sides: Rectangle,
+    names: &Names,
+    of: impl Fn(&(String, Option<i32>)) -> Option<N> + Sync,
+) -> Vec<(N, Option<f64>)> {
+    let mut all: Vec<N> = names.strata.iter().filter_map(&of).collect();
+    all.sort_unstable();
+    all.dedup();
+    if all.len() < 2 {
+        return Vec::new();
+    }
+    let effects = Effects { rows: &view.levels[0], columns: &view.levels[1] };
+    all.into_par_iter()
+        .map(|name| {
+            let own = |stratum: u32| of(&names.strata[stratum as usize]).as_ref() == Some(&name);
+            let chosen = likeliest(&close.part(&|stratum, _| !own(stratum)), &effects, sides);
+            let ratio =
+                chosen.and_then(|chosen| ratio_alone(&close.part(&|stratum, _| own(stratum)), &effects, chosen));
+            (name, ratio)
+        })
+        .collect()
 }
 
 /// A candidate's conditions in words, by the bins of the search.
@@ -274,7 +325,7 @@ fn words(settled: &Settled, one: &Candidate, names: &Names) -> [String; 2] {
 }
 
 /// A falling factor turns the order of codes around.
-fn sign(side: Side, channel: &Channel) -> &'static str {
+pub(super) fn sign(side: Side, channel: &Channel) -> &'static str {
     if (side == Side::Below) == (channel.factor > 0.0) { "<" } else { ">" }
 }
 
@@ -291,13 +342,14 @@ fn condition(view: &View, rectangle: &Rectangle, set: (usize, usize), place: usi
         0 => (rectangle.row_side, rectangle.row_edge),
         _ => (rectangle.column_side, rectangle.column_edge),
     };
-    let value = |edge: usize| channel.value(threshold_code(binning, side, edge));
-    let (one, other) = (value(set.0), value(set.1));
+    // It lies beyond the last code before the lowest edge, and not beyond the highest edge's own.
+    let value = |code: u16| channel.value(u32::from(code));
+    let (one, other) = (value(binning.last_before[set.0]), value(binning.edges[set.1]));
     Condition {
         channel: channel.name.clone(),
         unit: channel.unit.clone(),
         is: sign(side, channel),
-        threshold: value(edge),
+        threshold: channel.value(threshold_code(binning, side, edge)),
         lowest: one.min(other),
         highest: one.max(other),
     }

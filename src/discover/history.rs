@@ -3,7 +3,8 @@
 //! Key idea: lives are told as in a fit ([`crate::fit::history::lives`]), so what a fit leaves out is left out here. While a
 //! part is at risk, each record is expected to see as many failures as the cumulative hazard grows on it by the life
 //! law from the part's own clocks, times the chance that such a failure would have been reported by now. A failure
-//! belongs to the record of its day, or to the last use before it.
+//! belongs to the record of its day, or to the nearest one of the part's use within a window of days; farther away, it
+//! is dropped and counted.
 //!
 //! Units: hazards in expected failures; clocks in lives; days of the dataset's axis.
 
@@ -29,6 +30,9 @@ use crate::model::life::cumulative_hazard;
 use crate::model::spec::Model;
 use crate::simulate::weeks::span;
 
+/// Months of a zone's keys: more than five thousand years.
+const MONTHS: u32 = 1 << 16;
+
 /// A failure mode's law: shape, and its mechanisms with their clock exponents.
 struct ModeLaw {
     weibull_shape: f64,
@@ -49,8 +53,6 @@ pub struct Histories<'a> {
     delays: Delays,
     zone: Option<&'a Attribute>,
     crossed: Vec<&'a Attribute>,
-    first_month: i32,
-    months: usize,
     /// Indices into the dictionary's channels, to be read in this order.
     pub channels: Vec<usize>,
     /// Which of them are looked at.
@@ -63,8 +65,11 @@ pub struct Walked {
     pub block: Block,
     pub events: Vec<EventRow>,
     pub counts: LifeCounts,
-    /// Failures on days without a record: placed at the record that follows, or the last use.
+    /// Failures on days without use on record: placed at the nearest record, or dropped because none is near.
     pub without_record: u64,
+    pub dropped: u64,
+    /// Day of the latest record.
+    pub latest_day: Option<i32>,
     /// Vehicles that neither the vehicles table nor the events know.
     pub unknown_vehicles: u64,
 }
@@ -94,8 +99,6 @@ impl<'a> Histories<'a> {
         let (component, positions) = event_codes(&dataset.vehicles, &model.modes[0]);
         let (_, delays) = report_delays(dataset, &model, request.as_of_day);
         let zone = request.zone(dataset)?;
-        let month_of = |day: i32| month(dataset.axis, day).unwrap_or(0);
-        let first_month = dataset.earliest_day().map_or(0, month_of);
         let mechanisms = || model.modes.iter().flat_map(|mode| &mode.mechanisms);
         Ok(Self {
             ids: dataset.ids.ids(),
@@ -105,8 +108,6 @@ impl<'a> Histories<'a> {
             calendar: Calendar::of(dataset),
             delays,
             crossed: request.crossed(dataset, zone)?,
-            first_month,
-            months: (month_of(request.as_of_day) - first_month).clamp(0, 1_200) as usize + 1,
             zone,
             dataset,
             request,
@@ -128,21 +129,29 @@ impl<'a> Histories<'a> {
         self.crossed.iter().map(|one| (one.name.clone(), one.values.clone())).collect()
     }
 
-    /// Zone and year of each stratum; vehicles without a zone come last.
-    pub fn strata(&self) -> Vec<(String, Option<i32>)> {
-        let mut zones = self.zone.map(|zone| zone.values.clone()).unwrap_or_default();
-        zones.push(String::new());
-        let years: Vec<Option<i32>> = (0..self.months as i32)
-            .map(|month| (self.dataset.axis != TimeAxis::Integer).then(|| (self.first_month + month).div_euclid(12)))
-            .collect();
-        zones.iter().flat_map(|zone| years.iter().map(move |year| (zone.clone(), *year))).collect()
+    /// Zone and year of a stratum, by its key; the zone is empty for vehicles without one.
+    pub fn stratum_name(&self, key: u32) -> (String, Option<i32>) {
+        let zone = self.zone.and_then(|zone| zone.values.get((key / MONTHS) as usize)).cloned();
+        let year = (self.dataset.axis != TimeAxis::Integer).then_some((key % MONTHS / 12) as i32);
+        (zone.unwrap_or_default(), year)
     }
 
+    /// What keeps zones and months from being told apart, in words.
+    pub fn what_strata_lack(&self) -> Option<&'static str> {
+        match (self.zone.is_some(), self.dataset.axis == TimeAxis::Integer) {
+            (true, false) => None,
+            (false, false) => Some("the vehicles have no zones: what is expected is rescaled by month alone"),
+            (true, true) => Some("times are no dates: what is expected is rescaled by zone alone, not by month"),
+            (false, true) => Some("neither zones nor dates: what is expected is rescaled as a whole alone"),
+        }
+    }
+
+    /// The key of a vehicle's stratum: its zone and the month since the year 0.
     fn stratum(&self, vehicle: usize, day: i32) -> u32 {
-        let zones = self.zone.map_or(0, |zone| zone.values.len());
-        let own = self.zone.and_then(|zone| zone.code.get(vehicle)).map_or(zones, |code| (*code as usize).min(zones));
-        let month = month(self.dataset.axis, day).unwrap_or(0) - self.first_month;
-        (own * self.months + month.clamp(0, self.months as i32 - 1) as usize) as u32
+        let zones = self.zone.map_or(0, |zone| zone.values.len()) as u32;
+        let own = self.zone.and_then(|zone| zone.code.get(vehicle)).map_or(zones, |code| (*code).min(zones));
+        let month = month(self.dataset.axis, day).unwrap_or(0);
+        own * MONTHS + month.clamp(0, MONTHS as i32 - 1) as u32
     }
 
     /// Walks through whole vehicles.
@@ -228,7 +237,12 @@ impl<'a> Histories<'a> {
             |row: usize| -> Vec<u16> { self.looked_at.iter().map(|place| kept.codes[row * width + place]).collect() };
         for life in &found {
             let End::Failed { by, .. } = life.end else { continue };
-            let row = by as usize - 1;
+            let Some((row, distance_days)) = row_of(life.start, by, &records, &events, &days) else { continue };
+            walked.without_record += u64::from(distance_days > 0);
+            if distance_days > self.request.event_window_days as i32 {
+                walked.dropped += 1;
+                continue;
+            }
             let earlier = LATE_DAYS.map(|late| {
                 let before = last_days.partition_point(|&last| last < last_days[row] - late);
                 (before < row && before as u32 >= life.start).then(|| codes_of(before))
@@ -236,12 +250,7 @@ impl<'a> Histories<'a> {
             let stratum = self.stratum(index, self.calendar.axis.day(kept.ticks[row]));
             walked.events.push(EventRow { id, stratum, codes: codes_of(row), earlier, values: values.clone() });
         }
-        let covered = |day: i32| {
-            let place = last_days.partition_point(|&last| last < day);
-            kept.ticks.get(place).is_some_and(|&tick| days(tick).0 <= day)
-        };
-        let without = events.iter().filter(|event| is_failure(event) && !covered(event.occurred_day));
-        walked.without_record += without.count() as u64;
+        walked.latest_day = walked.latest_day.max(kept.ticks.last().map(|&tick| self.calendar.axis.day(tick)));
         let block = &mut walked.block;
         for (row, expected) in expected.iter().enumerate().filter(|(_, expected)| **expected > 0.0) {
             block.id.push(id);
@@ -313,4 +322,69 @@ fn month(axis: TimeAxis, day: i32) -> Option<i32> {
     }
     let date = NaiveDate::default().checked_add_signed(TimeDelta::days(i64::from(day)))?;
     Some(date.year() * 12 + date.month0() as i32)
+}
+
+/// The record of a life at which it failed, and how many days lie between them: 0 where the day is on record and
+/// something was used. `by`: records by which it had failed.
+fn row_of(
+    start: u32,
+    by: u32,
+    records: &Records,
+    events: &[&FleetEvent],
+    days: &dyn Fn(i32) -> (i32, i32),
+) -> Option<(usize, i32)> {
+    let Records { ticks, last_days, used, .. } = *records;
+    // The failure that ended at this record, as the lives are told.
+    let ends_here = |event: &&&FleetEvent| {
+        let place = last_days.partition_point(|&last| last < event.occurred_day).min(last_days.len() - 1);
+        let reached = last_days.partition_point(|&last| last <= last_days[place]);
+        is_failure(event) && used[reached] == by
+    };
+    let day = events.iter().find(ends_here)?.occurred_day;
+    let distance_days = |row: usize| {
+        let (first, last) = days(ticks[row]);
+        (first - day).max(day - last).max(0)
+    };
+    let row = by as usize - 1;
+    let before = used[row] as usize;
+    let nearer = before > start as usize && distance_days(before - 1) < distance_days(row);
+    let row = if nearer { before - 1 } else { row };
+    Some((row, distance_days(row)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::vehicles::EventKind;
+
+    /// Days 0 to 9 and 30 to 39 are on record; nothing is used on day 5.
+    fn placed(day: i32, start: u32, by: u32) -> Option<(usize, i32)> {
+        let ticks: Vec<i32> = (0..10).chain(30..40).collect();
+        let mut used: Vec<u32> = (0..=20).collect();
+        used[6] = 5;
+        let records = Records { axis: TimeAxis::Days, ticks: &ticks, last_days: &ticks, first_day: 0, used: &used };
+        let event = FleetEvent {
+            vehicle: 0,
+            component: 0,
+            position: None,
+            kind: EventKind::Failure,
+            occurred_day: day,
+            reported_day: None,
+            odometer_km: None,
+            finding: None,
+            cost: None,
+        };
+        row_of(start, by, &records, &[&event], &|tick| (tick, tick))
+    }
+
+    #[test]
+    fn a_failure_belongs_to_the_nearest_record_of_its_part() {
+        assert_eq!(placed(3, 0, 4), Some((3, 0)), "on record");
+        assert_eq!(placed(5, 0, 5), Some((4, 1)), "an idle day: the use before it");
+        // In the gap the lives end at the record that follows; the one before may be nearer.
+        assert_eq!(placed(12, 0, 11), Some((9, 3)));
+        assert_eq!(placed(27, 0, 11), Some((10, 3)));
+        assert_eq!(placed(12, 10, 11), Some((10, 18)), "the one before is of another part");
+        assert_eq!(placed(3, 0, 9), None, "another failure's");
+    }
 }

@@ -1,26 +1,28 @@
 //! What two channels do each on its own, fitted together with one rectangle's ratio or without.
 //!
-//! Key idea: the expected events of a cell are multiplied by a curve of each channel, piecewise linear in the channel's
-//! value on a log scale between a few knots at quantiles, and inside the rectangle by its ratio. Curves take up what the
-//! model's own curves have wrong, but no single step, so that little of a rule is lost to them. It is a Poisson
-//! regression of a dozen parameters; the cells are an outer product, so a step of Newton's costs little more than
-//! looking at them once.
+//! Key idea: the expected events of a cell are multiplied by a level of its row, a level of its column, and inside the
+//! rectangle by its ratio. Every bin has a level of its own, so that nothing that one channel does alone (a step, too)
+//! is left over for a pair. Levels have a prior, which matters where events are few: a curve between a few knots, of
+//! any size, and around it a spread of the single bins. It also decides what levels cannot: "3 times as likely where
+//! it is cold and wet" and "3 times where warm and dry, and where cold, and where wet" are the same rates, and the
+//! first needs no steps of the channels themselves.
 //!
-//! Units: expected events; natural logarithms. Source: McCullagh & Nelder, Generalized Linear Models, chapter 6.
-
-#![allow(clippy::needless_range_loop, reason = "rows and columns index several tables at once")]
+//! Each stratum has a rate of its own; at the summit it is expected to have the events that it had, so rates drop out
+//! of the likelihood and only where in its stratum an event fell says anything.
+//!
+//! Units: expected events; natural logarithms. Source: McCullagh & Nelder, Generalized Linear Models, chapters 6 and
+//! 7.2 on the multinomial form; Rasmussen & Williams, Gaussian Processes for Machine Learning, section 2.7.
 
 use std::ops::Range;
 
+use super::factor::Factor;
+
 /// Knots of a channel's curve.
 pub const KNOTS: usize = 6;
-/// Hats of a channel: the first knot's is the level's.
-pub const HATS: usize = KNOTS - 1;
-/// Level, hats of rows, hats of columns.
-pub const CURVES: usize = 1 + 2 * HATS;
-const WITH_RATIO: usize = CURVES + 1;
-/// A curve's coefficient is about this many times nothing to start with: keeps those without events finite.
-const PRIOR_PRECISION: f64 = 0.1;
+/// Spread of the curve at a knot: about 25-fold either way.
+const CURVE_SPREAD: f64 = 3.2;
+/// Spread of a bin's level around the curve. A threefold step is about two of these away from the nearest curve.
+const BIN_SPREAD: f64 = 0.5;
 /// Log ratios beyond are as good as infinite.
 const MOST_LOG_RATIO: f64 = 12.0;
 const STEPS: usize = 40;
@@ -48,6 +50,10 @@ impl Side {
             Self::Above => edge..bins,
         }
     }
+
+    pub fn holds(self, bin: usize, edge: usize) -> bool {
+        (bin < edge) == (self == Self::Below)
+    }
 }
 
 /// A condition on both channels: an edge is the first bin above the threshold.
@@ -59,6 +65,12 @@ pub struct Rectangle {
     pub column_edge: usize,
 }
 
+impl Rectangle {
+    pub fn holds(&self, row: usize, column: usize) -> bool {
+        self.row_side.holds(row, self.row_edge) && self.column_side.holds(column, self.column_edge)
+    }
+}
+
 impl Table {
     /// Sums of a table's values inside a rectangle.
     pub fn inside(&self, values: &[f64], rectangle: &Rectangle) -> f64 {
@@ -66,53 +78,75 @@ impl Table {
         let rows = rectangle.row_side.range(rectangle.row_edge, self.rows);
         rows.map(|row| values[row * self.columns..][columns.clone()].iter().sum::<f64>()).sum()
     }
-}
 
-/// The hats of both channels' bins.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Curves {
-    pub rows: Vec<[f64; HATS]>,
-    pub columns: Vec<[f64; HATS]>,
-}
-
-impl Curves {
-    /// `row_places`, `column_places`: the value that each bin stands for, rising.
-    pub fn new(row_places: &[f64], column_places: &[f64], expected: &[f64]) -> Self {
-        let columns = column_places.len();
-        let row_weights: Vec<f64> = expected.chunks(columns.max(1)).map(|row| row.iter().sum()).collect();
-        let column_weights: Vec<f64> =
-            (0..columns).map(|column| expected.iter().skip(column).step_by(columns).sum()).collect();
-        Self { rows: hats(row_places, &row_weights), columns: hats(column_places, &column_weights) }
+    /// The table as the only stratum.
+    pub fn as_strata(&self) -> Strata {
+        let cells = 0..self.expected.len() as u32;
+        let stratum = Stratum { events: self.observed.iter().sum(), cells: cells.collect(), expected: self.expected.clone() };
+        Strata { rows: self.rows, columns: self.columns, observed: self.observed.clone(), strata: vec![stratum] }
     }
 }
 
-/// Hats between knots at quantiles of the weight; of few bins, one each.
-fn hats(places: &[f64], weights: &[f64]) -> Vec<[f64; HATS]> {
-    let mut made = vec![[0.0; HATS]; places.len()];
-    if places.len() <= KNOTS {
-        for (bin, hats) in made.iter_mut().enumerate().skip(1) {
-            hats[bin - 1] = 1.0;
+/// A pair's cells within strata.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Strata {
+    pub rows: usize,
+    pub columns: usize,
+    /// Of all strata, row by row.
+    pub observed: Vec<f64>,
+    pub strata: Vec<Stratum>,
+}
+
+/// One stratum: the cells that it has.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Stratum {
+    pub events: f64,
+    /// `row * columns + column`.
+    pub cells: Vec<u32>,
+    pub expected: Vec<f64>,
+}
+
+/// The prior of a channel's levels.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Levels {
+    pub bins: usize,
+    /// Inverse of their covariance, row by row.
+    pub precision: Vec<f64>,
+}
+
+impl Levels {
+    /// `values`: what each bin stands for, rising; `knots`: where the curve bends, at most [`KNOTS`].
+    pub fn new(values: &[f64], knots: &[f64]) -> Self {
+        let bins = values.len();
+        let hats = hats(values, knots);
+        let mut covariance = vec![0.0; bins * bins];
+        for row in 0..bins {
+            for column in 0..bins {
+                let shared: f64 = hats[row].iter().zip(&hats[column]).map(|(a, b)| a * b).sum();
+                covariance[row * bins + column] = CURVE_SPREAD * CURVE_SPREAD * shared;
+            }
+            covariance[row * bins + row] += BIN_SPREAD * BIN_SPREAD;
         }
+        // Positive definite: a diagonal above zero has been added to a sum of squares.
+        let precision = Factor::new(&covariance, bins).map(|factor| factor.inverse()).unwrap_or_default();
+        Self { bins, precision }
+    }
+
+    /// The prior's pull on levels: precision times levels.
+    fn pull(&self, levels: &[f64]) -> Vec<f64> {
+        self.precision.chunks(self.bins.max(1)).map(|row| row.iter().zip(levels).map(|(a, b)| a * b).sum()).collect()
+    }
+}
+
+/// Hats between knots, that of the first knot left out.
+fn hats(values: &[f64], knots: &[f64]) -> Vec<[f64; KNOTS - 1]> {
+    let mut made = vec![[0.0; KNOTS - 1]; values.len()];
+    if knots.len() < 2 {
         return made;
     }
-    let total: f64 = weights.iter().sum();
-    let mut knots = Vec::with_capacity(KNOTS);
-    let (mut sum, mut next) = (0.0, 0);
-    for (place, weight) in places.iter().zip(weights) {
-        sum += weight;
-        if sum >= total * next as f64 / HATS as f64 * (1.0 - 1e-9) && next < HATS {
-            knots.push(*place);
-            while next < HATS && sum >= total * next as f64 / HATS as f64 * (1.0 - 1e-9) {
-                next += 1;
-            }
-        }
-    }
-    knots[0] = places[0];
-    knots.push(places[places.len() - 1]);
-    knots.dedup();
-    for (place, hats) in places.iter().zip(&mut made) {
-        let upper = knots.partition_point(|knot| knot < place).clamp(1, knots.len() - 1);
-        let share = (place - knots[upper - 1]) / (knots[upper] - knots[upper - 1]);
+    for (value, hats) in values.iter().zip(&mut made) {
+        let upper = knots.partition_point(|knot| knot < value).clamp(1, knots.len() - 1);
+        let share = ((value - knots[upper - 1]) / (knots[upper] - knots[upper - 1])).clamp(0.0, 1.0);
         hats[upper - 1] = share;
         if upper >= 2 {
             hats[upper - 2] = 1.0 - share;
@@ -121,22 +155,49 @@ fn hats(places: &[f64], weights: &[f64]) -> Vec<[f64; HATS]> {
     made
 }
 
+/// The priors of a pair's channels.
+#[derive(Clone, Copy, Debug)]
+pub struct Effects<'a> {
+    pub rows: &'a Levels,
+    pub columns: &'a Levels,
+}
+
+impl Effects<'_> {
+    pub fn size(&self) -> usize {
+        self.rows.bins + self.columns.bins
+    }
+
+    /// Precision times levels of rows and columns.
+    pub fn pull(&self, levels: &[f64]) -> Vec<f64> {
+        let (rows, columns) = levels.split_at(self.rows.bins);
+        [self.rows.pull(rows), self.columns.pull(&columns[..self.columns.bins])].concat()
+    }
+
+    /// Adds the priors' precision to an information of `size` rows.
+    pub fn add_precision(&self, information: &mut [f64], size: usize) {
+        for (levels, first) in [(self.rows, 0), (self.columns, self.rows.bins)] {
+            for (row, own) in levels.precision.chunks(levels.bins.max(1)).enumerate() {
+                let to = &mut information[(first + row) * size + first..][..levels.bins];
+                to.iter_mut().zip(own).for_each(|(to, own)| *to += own);
+            }
+        }
+    }
+}
+
 /// A regression's result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fitted {
-    /// Level, rows' hats, columns' hats, log ratio.
-    pub parameters: [f64; WITH_RATIO],
-    /// Expected events of the cells, without the ratio.
+    /// Log levels of rows, log levels of columns, log ratio.
+    pub parameters: Vec<f64>,
+    /// Expected events of the cells, in all strata at their rates.
     pub cells: Vec<f64>,
-    /// Up to a constant of the data.
+    /// With that of the prior, up to a constant of the data.
     pub log_likelihood: f64,
-    /// Inverse of the information of the curves, the ratio left out.
-    pub inverse: [[f64; CURVES]; CURVES],
 }
 
 impl Fitted {
     pub fn log_ratio(&self) -> f64 {
-        self.parameters[CURVES]
+        self.parameters[self.parameters.len() - 1]
     }
 }
 
@@ -158,274 +219,160 @@ impl Ratio {
     }
 }
 
-/// Margins of cells: what the regression needs to know of the observed.
-struct Margins {
-    rows: Vec<f64>,
-    columns: Vec<f64>,
-    inside: f64,
-}
-
-fn margins(table: &Table, values: &[f64], rectangle: Option<&Rectangle>) -> Margins {
-    let mut columns = vec![0.0; table.columns];
-    let mut rows = Vec::with_capacity(table.rows);
-    for row in values.chunks(table.columns) {
-        rows.push(row.iter().sum());
-        for (sum, value) in columns.iter_mut().zip(row) {
-            *sum += value;
-        }
-    }
-    Margins { rows, columns, inside: rectangle.map_or(0.0, |one| table.inside(values, one)) }
-}
-
-/// Fits curves and, where it is free, the ratio, from `start` or from nothing.
-pub fn fit(table: &Table, curves: &Curves, ratio: Ratio, start: Option<&[f64; WITH_RATIO]>) -> Fitted {
-    let rectangle = ratio.rectangle();
-    let observed = margins(table, &table.observed, rectangle.as_ref());
-    let events: f64 = observed.rows.iter().sum();
-    let expected: f64 = table.expected.iter().sum();
-    let mut parameters = start.copied().unwrap_or_else(|| {
-        let mut parameters = [0.0; WITH_RATIO];
-        parameters[0] = libm::log((events + 0.5) / (expected + 1e-12));
-        parameters
-    });
-    parameters[CURVES] = match ratio {
+/// Fits levels and, where it is free, the ratio, from `start` or from nothing.
+pub fn fit(strata: &Strata, effects: &Effects, ratio: Ratio, start: Option<&[f64]>) -> Fitted {
+    let levels = effects.size();
+    let regression = Regression { strata, effects, rectangle: ratio.rectangle() };
+    let mut parameters = start.map_or_else(|| vec![0.0; levels + 1], <[f64]>::to_vec);
+    parameters[levels] = match ratio {
         Ratio::None => 0.0,
         Ratio::Held(_, log_ratio) => log_ratio,
-        Ratio::Free(_) => parameters[CURVES],
+        Ratio::Free(_) => parameters[levels],
     };
-    let free = if matches!(ratio, Ratio::Free(_)) { WITH_RATIO } else { CURVES };
-    let mut at = Cells::new(table, curves, rectangle.as_ref(), &parameters);
-    let mut log_likelihood = at.log_likelihood(table, curves, &observed, &parameters);
+    let free = if matches!(ratio, Ratio::Free(_)) { levels + 1 } else { levels };
+    let mut factors = regression.factors(&parameters);
+    let mut log_likelihood = regression.log_likelihood(&parameters, &factors);
     for _ in 0..STEPS {
-        let (slopes, information) = at.slopes(table, curves, rectangle.as_ref(), &observed, &parameters);
-        let Some(factor) = factored(&information, free) else { break };
-        let step = solved(&factor, &slopes, free);
-        let gain: f64 = step.iter().zip(&slopes).take(free).map(|(step, slope)| step * slope).sum();
-        if gain < 1e-10 {
+        let (slopes, information) = regression.slopes(&parameters, &factors, free);
+        let Some(factor) = Factor::new(&information, free) else { break };
+        let step = factor.solve(&slopes);
+        let gain: f64 = step.iter().zip(&slopes).map(|(step, slope)| step * slope).sum();
+        if gain < 1e-9 {
             break;
         }
         let mut share = 1.0;
-        loop {
-            let mut next = parameters;
-            for place in 0..free {
-                next[place] += share * step[place].clamp(-3.0, 3.0);
+        let better = loop {
+            let mut next = parameters.clone();
+            for (to, step) in next.iter_mut().zip(&step) {
+                *to += share * step.clamp(-3.0, 3.0);
             }
-            next[CURVES] = next[CURVES].clamp(-MOST_LOG_RATIO, MOST_LOG_RATIO);
-            let there = Cells::new(table, curves, rectangle.as_ref(), &next);
-            let value = there.log_likelihood(table, curves, &observed, &next);
-            if value > log_likelihood || share < 1e-4 {
-                (parameters, at) = (next, there);
-                share = if value > log_likelihood { share } else { 0.0 };
-                log_likelihood = value;
-                break;
+            next[levels] = next[levels].clamp(-MOST_LOG_RATIO, MOST_LOG_RATIO);
+            let there = regression.factors(&next);
+            let value = regression.log_likelihood(&next, &there);
+            if value > log_likelihood {
+                (parameters, factors, log_likelihood) = (next, there, value);
+                break true;
             }
             share *= 0.5;
-        }
-        if share == 0.0 {
+            if share < 1e-4 {
+                break false;
+            }
+        };
+        if !better {
             break;
         }
     }
-    let (_, information) = at.slopes(table, curves, rectangle.as_ref(), &observed, &parameters);
-    let mut inverse = [[0.0; CURVES]; CURVES];
-    if let Some(factor) = factored(&information, CURVES) {
-        for column in 0..CURVES {
-            let mut unit = [0.0; WITH_RATIO];
-            unit[column] = 1.0;
-            let solved = solved(&factor, &unit, CURVES);
-            for row in 0..CURVES {
-                inverse[row][column] = solved[row];
+    Fitted { cells: regression.cells(&factors), parameters, log_likelihood }
+}
+
+/// Strata with their priors and one rectangle.
+struct Regression<'a> {
+    strata: &'a Strata,
+    effects: &'a Effects<'a>,
+    rectangle: Option<Rectangle>,
+}
+
+impl Regression<'_> {
+    /// What each cell's expected events are multiplied by, besides its stratum's rate.
+    fn factors(&self, parameters: &[f64]) -> Vec<f64> {
+        let (rows, columns) = (self.strata.rows, self.strata.columns);
+        let of_columns: Vec<f64> = parameters[rows..rows + columns].iter().map(|level| libm::exp(*level)).collect();
+        let mut factors = Vec::with_capacity(rows * columns);
+        for level in &parameters[..rows] {
+            let own = libm::exp(*level);
+            factors.extend(of_columns.iter().map(|column| own * column));
+        }
+        if let Some(one) = self.rectangle {
+            let ratio = libm::exp(parameters[rows + columns]);
+            for row in one.row_side.range(one.row_edge, rows) {
+                let inside = one.column_side.range(one.column_edge, columns);
+                factors[row * columns..][inside].iter_mut().for_each(|factor| *factor *= ratio);
             }
         }
+        factors
     }
-    Fitted {
-        parameters,
-        cells: at.without_ratio(table, rectangle.as_ref(), parameters[CURVES]),
-        log_likelihood,
-        inverse,
-    }
-}
 
-/// Inverse of the information of curves at given expected events.
-pub fn inverse_information(table: &Table, curves: &Curves, cells: &[f64]) -> [[f64; CURVES]; CURVES] {
-    let at = Cells { cells: cells.to_vec() };
-    let none = Margins { rows: vec![0.0; table.rows], columns: vec![0.0; table.columns], inside: 0.0 };
-    let (_, information) = at.slopes(table, curves, None, &none, &[0.0; WITH_RATIO]);
-    let mut inverse = [[0.0; CURVES]; CURVES];
-    if let Some(factor) = factored(&information, CURVES) {
-        for column in 0..CURVES {
-            let mut unit = [0.0; WITH_RATIO];
-            unit[column] = 1.0;
-            for (row, value) in solved(&factor, &unit, CURVES).iter().enumerate().take(CURVES) {
-                inverse[row][column] = *value;
+    fn log_likelihood(&self, parameters: &[f64], factors: &[f64]) -> f64 {
+        let observed = self.strata.observed.iter().zip(factors).filter(|(observed, _)| **observed > 0.0);
+        let places: f64 = observed.map(|(observed, factor)| observed * libm::log(*factor)).sum();
+        let with_events = self.strata.strata.iter().filter(|stratum| stratum.events > 0.0);
+        let totals: f64 = with_events.map(|stratum| stratum.events * libm::log(stratum.total(factors).max(1e-300))).sum();
+        let pull = self.effects.pull(parameters);
+        let prior: f64 = pull.iter().zip(parameters).map(|(pull, level)| pull * level).sum();
+        places - totals - 0.5 * prior
+    }
+
+    /// Expected events at the strata's rates.
+    fn cells(&self, factors: &[f64]) -> Vec<f64> {
+        let mut cells = vec![0.0; factors.len()];
+        for stratum in self.strata.strata.iter().filter(|stratum| stratum.events > 0.0) {
+            let rate = stratum.events / stratum.total(factors).max(1e-300);
+            for (cell, expected) in stratum.cells.iter().zip(&stratum.expected) {
+                cells[*cell as usize] += rate * expected * factors[*cell as usize];
             }
         }
+        cells
     }
-    inverse
-}
 
-/// Expected events of the cells at some parameters, the ratio included.
-struct Cells {
-    cells: Vec<f64>,
-}
-
-impl Cells {
-    fn new(table: &Table, curves: &Curves, rectangle: Option<&Rectangle>, parameters: &[f64; WITH_RATIO]) -> Self {
-        let dot = |hats: &[f64; HATS], first: usize| -> f64 {
-            hats.iter().zip(&parameters[first..first + HATS]).map(|(hat, parameter)| hat * parameter).sum()
-        };
-        let columns: Vec<f64> = curves.columns.iter().map(|hats| libm::exp(dot(hats, 1 + HATS))).collect();
-        let ratio = libm::exp(parameters[CURVES]);
-        let mut cells = Vec::with_capacity(table.expected.len());
-        for (row, expected) in table.expected.chunks(table.columns).enumerate() {
-            let own = libm::exp(parameters[0] + dot(&curves.rows[row], 1));
-            cells.extend(expected.iter().zip(&columns).map(|(expected, column)| expected * own * column));
-            if let Some(one) = rectangle
-                && one.row_side.range(one.row_edge, table.rows).contains(&row)
-            {
-                let first = row * table.columns;
-                for column in one.column_side.range(one.column_edge, table.columns) {
-                    cells[first + column] *= ratio;
+    /// Slopes of the log likelihood and its information, of the first `free` parameters.
+    fn slopes(&self, parameters: &[f64], factors: &[f64], free: usize) -> (Vec<f64>, Vec<f64>) {
+        let (rows, columns) = (self.strata.rows, self.strata.columns);
+        let levels = rows + columns;
+        let cells = self.cells(factors);
+        let mut slopes = vec![0.0; free];
+        let mut information = vec![0.0; free * free];
+        for row in 0..rows {
+            for column in 0..columns {
+                let (cell, observed) = (cells[row * columns + column], self.strata.observed[row * columns + column]);
+                slopes[row] += observed - cell;
+                slopes[rows + column] += observed - cell;
+                information[row * free + row] += cell;
+                information[(rows + column) * (free + 1)] += cell;
+                information[(rows + column) * free + row] += cell;
+                if free > levels && self.rectangle.is_some_and(|one| one.holds(row, column)) {
+                    slopes[levels] += observed - cell;
+                    information[levels * free + row] += cell;
+                    information[levels * free + rows + column] += cell;
+                    information[levels * free + levels] += cell;
                 }
             }
         }
-        Self { cells }
-    }
-
-    fn without_ratio(mut self, table: &Table, rectangle: Option<&Rectangle>, log_ratio: f64) -> Vec<f64> {
-        if let Some(one) = rectangle {
-            let ratio = libm::exp(log_ratio);
-            for row in one.row_side.range(one.row_edge, table.rows) {
-                for column in one.column_side.range(one.column_edge, table.columns) {
-                    self.cells[row * table.columns + column] /= ratio;
-                }
-            }
-        }
-        self.cells
-    }
-
-    fn log_likelihood(
-        &self,
-        _table: &Table,
-        curves: &Curves,
-        observed: &Margins,
-        parameters: &[f64; WITH_RATIO],
-    ) -> f64 {
-        let line = |hats: &[[f64; HATS]], sums: &[f64], first: usize| -> f64 {
-            let of = |hats: &[f64; HATS]| -> f64 {
-                hats.iter().zip(&parameters[first..]).map(|(hat, parameter)| hat * parameter).sum()
-            };
-            hats.iter().zip(sums).map(|(hats, sum)| if *sum > 0.0 { sum * of(hats) } else { 0.0 }).sum()
-        };
-        let events: f64 = observed.rows.iter().sum();
-        let prior: f64 = parameters[1..CURVES].iter().map(|one| one * one).sum();
-        events * parameters[0]
-            + line(&curves.rows, &observed.rows, 1)
-            + line(&curves.columns, &observed.columns, 1 + HATS)
-            + observed.inside * parameters[CURVES]
-            - self.cells.iter().sum::<f64>()
-            - 0.5 * PRIOR_PRECISION * prior
-    }
-
-    /// Slopes of the log likelihood and its information.
-    fn slopes(
-        &self,
-        table: &Table,
-        curves: &Curves,
-        rectangle: Option<&Rectangle>,
-        observed: &Margins,
-        parameters: &[f64; WITH_RATIO],
-    ) -> ([f64; WITH_RATIO], [[f64; WITH_RATIO]; WITH_RATIO]) {
-        let own = margins(table, &self.cells, rectangle);
-        let mut slopes = [0.0; WITH_RATIO];
-        let mut information = [[0.0; WITH_RATIO]; WITH_RATIO];
-        slopes[0] = observed.rows.iter().sum::<f64>() - own.rows.iter().sum::<f64>();
-        information[0][0] = own.rows.iter().sum();
-        let mut take = |hats: &[[f64; HATS]], own: &[f64], observed: &[f64], first: usize| {
-            for ((hats, own), observed) in hats.iter().zip(own).zip(observed) {
-                for k in 0..HATS {
-                    if hats[k] != 0.0 {
-                        slopes[first + k] += hats[k] * (observed - own);
-                        information[0][first + k] += hats[k] * own;
-                        for l in k..HATS {
-                            information[first + k][first + l] += hats[k] * hats[l] * own;
-                        }
+        let mut own = vec![0.0; free];
+        let mut touched = Vec::new();
+        for stratum in self.strata.strata.iter().filter(|stratum| stratum.events > 0.0) {
+            let rate = stratum.events / stratum.total(factors).max(1e-300);
+            for (cell, expected) in stratum.cells.iter().zip(&stratum.expected) {
+                let (row, column) = (*cell as usize / columns, *cell as usize % columns);
+                let value = rate * expected * factors[*cell as usize];
+                let inside = free > levels && self.rectangle.is_some_and(|one| one.holds(row, column));
+                for place in [row, rows + column].into_iter().chain(inside.then_some(levels)) {
+                    if own[place] == 0.0 && value > 0.0 {
+                        touched.push(place);
                     }
+                    own[place] += value;
                 }
             }
-        };
-        take(&curves.rows, &own.rows, &observed.rows, 1);
-        take(&curves.columns, &own.columns, &observed.columns, 1 + HATS);
-        for (row, hats) in curves.rows.iter().enumerate() {
-            let mut across = [0.0; HATS];
-            for (cell, other) in self.cells[row * table.columns..][..table.columns].iter().zip(&curves.columns) {
-                for (sum, hat) in across.iter_mut().zip(other) {
-                    *sum += cell * hat;
+            // Lower triangle only.
+            touched.sort_unstable();
+            for (at, row) in touched.iter().enumerate() {
+                let share = own[*row] / stratum.events;
+                for column in &touched[..=at] {
+                    information[row * free + column] -= share * own[*column];
                 }
             }
-            for k in 0..HATS {
-                for l in 0..HATS {
-                    information[1 + k][1 + HATS + l] += hats[k] * across[l];
-                }
-            }
+            touched.drain(..).for_each(|place| own[place] = 0.0);
         }
-        if let Some(one) = rectangle {
-            slopes[CURVES] = observed.inside - own.inside;
-            information[CURVES][CURVES] = own.inside;
-            information[0][CURVES] = own.inside;
-            for row in one.row_side.range(one.row_edge, table.rows) {
-                for column in one.column_side.range(one.column_edge, table.columns) {
-                    let cell = self.cells[row * table.columns + column];
-                    for k in 0..HATS {
-                        information[1 + k][CURVES] += cell * curves.rows[row][k];
-                        information[1 + HATS + k][CURVES] += cell * curves.columns[column][k];
-                    }
-                }
-            }
+        for (slope, pull) in slopes.iter_mut().zip(self.effects.pull(parameters)) {
+            *slope -= pull;
         }
-        for place in 1..CURVES {
-            slopes[place] -= PRIOR_PRECISION * parameters[place];
-            information[place][place] += PRIOR_PRECISION;
-        }
-        for row in 0..WITH_RATIO {
-            for column in 0..row {
-                information[row][column] = information[column][row];
-            }
-        }
+        self.effects.add_precision(&mut information, free);
         (slopes, information)
     }
 }
 
-type Square = [[f64; WITH_RATIO]; WITH_RATIO];
-
-/// Cholesky's factor of the first `size` rows; `None`: not positive definite.
-fn factored(matrix: &Square, size: usize) -> Option<Square> {
-    let mut factor = [[0.0; WITH_RATIO]; WITH_RATIO];
-    for row in 0..size {
-        for column in 0..=row {
-            let before: f64 = (0..column).map(|k| factor[row][k] * factor[column][k]).sum();
-            let rest = matrix[row][column] - before;
-            if row == column {
-                if rest <= 1e-300 || rest.is_nan() {
-                    return None;
-                }
-                factor[row][row] = libm::sqrt(rest);
-            } else {
-                factor[row][column] = rest / factor[column][column];
-            }
-        }
+impl Stratum {
+    /// Its expected events at factors of the cells.
+    pub fn total(&self, factors: &[f64]) -> f64 {
+        self.cells.iter().zip(&self.expected).map(|(cell, expected)| expected * factors[*cell as usize]).sum()
     }
-    Some(factor)
-}
-
-fn solved(factor: &Square, right: &[f64; WITH_RATIO], size: usize) -> [f64; WITH_RATIO] {
-    let mut x = [0.0; WITH_RATIO];
-    for row in 0..size {
-        let before: f64 = (0..row).map(|k| factor[row][k] * x[k]).sum();
-        x[row] = (right[row] - before) / factor[row][row];
-    }
-    for row in (0..size).rev() {
-        let after: f64 = (row + 1..size).map(|k| factor[k][row] * x[k]).sum();
-        x[row] = (x[row] - after) / factor[row][row];
-    }
-    x
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float64Array, Int32Array, RecordBatch, StringArray};
 
 use super::findings::{Condition, Finding};
+use super::singles::MainEffect;
 use crate::fleet::writer::WriteError;
 use crate::simulate::table::Columns;
 
@@ -27,8 +28,8 @@ impl Finding {
     /// The interaction as `score` and `fit` take it: to be put into every mechanism of the failure mode.
     pub fn snippet(&self, number: usize, mode: &str) -> String {
         let mut when: Vec<String> =
-            self.conditions.iter().map(|one| format!("{} = {}", one.channel, quoted(&one.text()))).collect();
-        when.extend(self.attribute.iter().map(|(name, value)| format!("{} = {}", name, quoted(value))));
+            self.conditions.iter().map(|one| format!("{} = {}", key(&one.channel), quoted(&one.text()))).collect();
+        when.extend(self.attribute.iter().map(|(name, value)| format!("{} = {}", key(name), quoted(value))));
         let source = format!(
             "found by discover: 95 % interval {:.2} to {:.2}, p {:.3}, {} events",
             self.ratio_lower, self.ratio_upper, self.p_value, self.observed
@@ -49,7 +50,39 @@ fn rounded(value: f64) -> f64 {
 }
 
 fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    toml::Value::from(text).to_string()
+}
+
+/// As TOML has it: bare where it may be.
+fn key(name: &str) -> String {
+    let bare = |one: char| one.is_ascii_alphanumeric() || one == '_' || one == '-';
+    if !name.is_empty() && name.chars().all(bare) { name.to_owned() } else { quoted(name) }
+}
+
+/// What single channels and attributes do alone, the clearest first.
+///
+/// # Errors
+///
+/// A mistake of the program: columns that do not fit each other.
+pub fn main_effects_table(effects: &[MainEffect]) -> Result<RecordBatch, WriteError> {
+    let mut columns = Columns::new();
+    let numbers = |of: fn(&MainEffect) -> f64| -> ArrayRef {
+        Arc::new(effects.iter().map(|one| Some(of(one))).collect::<Float64Array>())
+    };
+    let texts = |of: fn(&MainEffect) -> &str| -> ArrayRef {
+        Arc::new(effects.iter().map(|one| Some(of(one))).collect::<StringArray>())
+    };
+    columns.add("name", false, texts(|one| &one.name));
+    columns.add("is", false, texts(|one| one.is));
+    columns.add("value", false, texts(|one| &one.value));
+    columns.add("ratio", false, numbers(|one| one.ratio));
+    columns.add("ratio_lower", false, numbers(|one| one.ratio_lower));
+    columns.add("ratio_upper", false, numbers(|one| one.ratio_upper));
+    columns.add("observed", false, numbers(|one| one.observed));
+    columns.add("expected", false, numbers(|one| one.expected));
+    columns.add("score", false, numbers(|one| one.score));
+    columns.add("p_value", false, numbers(|one| one.p_value));
+    columns.batch()
 }
 
 /// One row a finding, in the order of their likelihood.
@@ -100,10 +133,14 @@ pub fn table(findings: &[Finding]) -> Result<RecordBatch, WriteError> {
     ] {
         columns.add(name, false, numbers(&of));
     }
-    columns.add("ratio_first_half", true, maybe(&|one| one.halves[0]));
-    columns.add("ratio_second_half", true, maybe(&|one| one.halves[1]));
+    let half = |half: usize| maybe(&|one: &Finding| one.halves[half].as_ref().map(|other| other.ratio));
+    columns.add("ratio_first_half", true, half(0));
+    columns.add("ratio_second_half", true, half(1));
+    columns.add("ratio_by_fit", true, maybe(&|one| one.by_fit.map(|fit| fit.ratio)));
+    columns.add("ratio_by_fit_lower", true, maybe(&|one| one.by_fit.map(|fit| fit.lower)));
+    columns.add("ratio_by_fit_upper", true, maybe(&|one| one.by_fit.map(|fit| fit.upper)));
     let lowest = |ratios: &mut dyn Iterator<Item = Option<f64>>| ratios.flatten().reduce(f64::min);
-    columns.add("lowest_ratio_without_a_zone", true, maybe(&|one| lowest(&mut one.without_zone.iter().map(|z| z.1))));
-    columns.add("lowest_ratio_without_a_year", true, maybe(&|one| lowest(&mut one.without_year.iter().map(|y| y.1))));
+    columns.add("lowest_ratio_in_a_left_out_zone", true, maybe(&|one| lowest(&mut one.left_out_zone.iter().map(|z| z.1))));
+    columns.add("lowest_ratio_in_a_left_out_year", true, maybe(&|one| lowest(&mut one.left_out_year.iter().map(|y| y.1))));
     columns.batch()
 }

@@ -28,10 +28,7 @@ pub fn greatest_scores(space: &Space, request: &SearchRequest, control: &Control
         return Ok(vec![0.0; request.replicates as usize]);
     }
     let bases: Vec<Rectangles> = space.pairs.par_iter().map(|pair| space.rectangles(0, *pair)).collect();
-    let mut numbers = vec![0_u32; space.events.stratum.iter().max().map_or(0, |last| *last as usize + 1)];
-    for stratum in &space.events.stratum {
-        numbers[*stratum as usize] += 1;
-    }
+    let numbers = numbers(space);
     let all: Vec<u32> = (0..request.replicates).collect();
     let mut greatest = Vec::with_capacity(all.len());
     for block in all.chunks((DRAWS / space.events.len().max(1)).max(1)) {
@@ -55,8 +52,17 @@ pub fn greatest_scores(space: &Space, request: &SearchRequest, control: &Control
     Ok(greatest)
 }
 
+/// Events by stratum.
+pub(super) fn numbers(space: &Space) -> Vec<u32> {
+    let mut numbers = vec![0_u32; space.events.stratum.iter().max().map_or(0, |last| *last as usize + 1)];
+    for stratum in &space.events.stratum {
+        numbers[*stratum as usize] += 1;
+    }
+    numbers
+}
+
 /// The pool's records on which a replicate's events fall.
-fn draw(space: &Space, seed: u64, replicate: u32, numbers: &[u32]) -> Vec<u32> {
+pub(super) fn draw(space: &Space, seed: u64, replicate: u32, numbers: &[u32]) -> Vec<u32> {
     let key = [seed as u32 ^ (seed >> 32) as u32 ^ STREAM, replicate];
     let mut drawn = Vec::with_capacity(space.events.len());
     for (stratum, number) in numbers.iter().enumerate() {
@@ -78,7 +84,7 @@ fn scores<'d>(
     draws: impl Iterator<Item = &'d Vec<u32>>,
 ) -> Vec<f64> {
     let (a, b) = space.plan.pairs[pair];
-    let mut counts = vec![0.0; space.bin_values[a].len() * space.bin_values[b].len()];
+    let mut counts = vec![0.0; space.levels[a].bins * space.levels[b].bins];
     let mut room = Scores::default();
     draws
         .map(|drawn| {

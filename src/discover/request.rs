@@ -34,7 +34,12 @@ pub struct DiscoverRequest {
     /// As in a fit.
     pub events_since: Option<i32>,
     pub prior_use_days: u32,
+    /// A failure on a day without use on record belongs to the nearest record within so many days.
+    pub event_window_days: u32,
 }
+
+/// [`DiscoverRequest::event_window_days`], unless another is given.
+pub const EVENT_WINDOW_DAYS: u32 = 7;
 
 impl DiscoverRequest {
     pub fn new(mode: impl Into<String>) -> Self {
@@ -50,6 +55,7 @@ impl DiscoverRequest {
             without_interactions: false,
             events_since: None,
             prior_use_days: 0,
+            event_window_days: EVENT_WINDOW_DAYS,
         }
     }
 

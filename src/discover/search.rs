@@ -9,17 +9,16 @@
 
 use rayon::prelude::*;
 
-use super::main_effects::{Curves, Fitted, Ratio, Rectangle, Table, fit, inverse_information};
+use super::climb::Scored;
+use super::main_effects::{Effects, Levels, Rectangle, Table};
 use super::pool::{Places, Pool};
-use super::rectangles::{Rectangles, Scores};
+use super::rectangles::Rectangles;
 use super::replicates;
 use crate::backend::cube::{CubePlan, CubeSums, events};
 use crate::run::{Control, Interrupted};
 
 /// Pairs that are crossed with attributes: those of the greatest scores.
 pub const CROSSED_PAIRS: usize = 6;
-/// Rectangles of a table that are fitted jointly.
-const FITTED_RECTANGLES: usize = 12;
 /// What chance gives more often than this is not fitted.
 const WORTH_FITTING: f64 = 0.5;
 
@@ -31,8 +30,8 @@ pub struct Space<'a> {
     pub pairs: &'a [usize],
     /// Slab 0: all records; the others: one value of an attribute each.
     pub sums: &'a CubeSums,
-    /// By channel: what each of its bins stands for, "not available" left out.
-    pub bin_values: &'a [Vec<f64>],
+    /// By channel: the prior of its bins' levels, "not available" left out.
+    pub levels: &'a [Levels],
     /// By slab: which of the crossed attributes it is a value of.
     pub attribute: &'a [usize],
     pub events: &'a Places,
@@ -78,7 +77,7 @@ impl Space<'_> {
     /// A table without "not available": what is expected, nothing observed.
     pub fn expected(&self, slab: usize, pair: usize) -> Table {
         let (a, b) = self.plan.pairs[pair];
-        let (rows, columns) = (self.bin_values[a].len(), self.bin_values[b].len());
+        let (rows, columns) = (self.levels[a].bins, self.levels[b].bins);
         let first = slab * self.plan.cells() + self.plan.first_cell(pair);
         let mut expected = Vec::with_capacity(rows * columns);
         for row in 0..rows {
@@ -98,7 +97,7 @@ impl Space<'_> {
         counts: &mut [f64],
     ) {
         let (a, b) = self.plan.pairs[pair];
-        let (rows, columns) = (self.bin_values[a].len(), self.bin_values[b].len());
+        let (rows, columns) = (self.levels[a].bins, self.levels[b].bins);
         let (of_a, of_b) = (&places.bins[a], &places.bins[b]);
         let own = (slab > 0).then(|| &places.slabs[self.attribute[slab]]);
         for place in which {
@@ -117,75 +116,20 @@ impl Space<'_> {
         Table { observed, ..table }
     }
 
-    /// The curves of a pair.
-    pub fn curves(&self, pair: usize, table: &Table) -> Curves {
+    /// The priors of a pair's channels.
+    pub fn effects(&self, pair: usize) -> Effects<'_> {
         let (a, b) = self.plan.pairs[pair];
-        Curves::new(&self.bin_values[a], &self.bin_values[b], &table.expected)
+        Effects { rows: &self.levels[a], columns: &self.levels[b] }
     }
 
     /// Rectangles at what the model expects, for replicates.
     pub fn rectangles(&self, slab: usize, pair: usize) -> Rectangles {
-        let table = self.expected(slab, pair);
-        let curves = self.curves(pair, &table);
-        Rectangles::new(&table, &curves, &table.expected, &inverse_information(&table, &curves, &table.expected))
-    }
-}
-
-/// A table with its main effects and its rectangles' scores.
-struct Scored {
-    table: Table,
-    curves: Curves,
-    main: Fitted,
-    rectangles: Rectangles,
-    /// Places of the rectangles with the greatest scores, falling.
-    best: Vec<(f64, usize)>,
-}
-
-fn score(space: &Space, slab: usize, pair: usize) -> Scored {
-    let table = space.observed(slab, pair);
-    let curves = space.curves(pair, &table);
-    let main = fit(&table, &curves, Ratio::None, None);
-    let rectangles = Rectangles::new(&table, &curves, &main.cells, &main.inverse);
-    let mut room = Scores::default();
-    rectangles.score(&table.observed, &mut room);
-    let mut best: Vec<(f64, usize)> = room.scores.iter().copied().zip(0..).filter(|(score, _)| *score > 0.0).collect();
-    best.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    best.truncate(FITTED_RECTANGLES);
-    Scored { table, curves, main, rectangles, best }
-}
-
-impl Scored {
-    fn greatest(&self) -> f64 {
-        self.best.first().map_or(0.0, |(score, _)| *score)
+        let (table, effects) = (self.expected(slab, pair), self.effects(pair));
+        Rectangles::new(&table, &effects, &table.expected, vec![0.0; effects.size()], None)
     }
 
-    /// The likeliest rectangle: the best of the joint fits, its edges moved as long as that helps.
-    fn likeliest(&self) -> Option<(Rectangle, Fitted)> {
-        let joint = |rectangle: Rectangle| {
-            (rectangle, fit(&self.table, &self.curves, Ratio::Free(rectangle), Some(&self.main.parameters)))
-        };
-        let better =
-            |a: &(Rectangle, Fitted), b: &(Rectangle, Fitted)| a.1.log_likelihood.total_cmp(&b.1.log_likelihood);
-        let above_one = |one: &(Rectangle, Fitted)| one.1.log_ratio() > 0.0;
-        let starts = self.best.iter().map(|(_, place)| joint(self.rectangles.rectangle(*place)));
-        let mut best = starts.filter(above_one).max_by(better)?;
-        loop {
-            let Rectangle { row_edge, column_edge, .. } = best.0;
-            let near = [-2_isize, -1, 0, 1, 2]
-                .into_iter()
-                .flat_map(|down| [-2_isize, -1, 0, 1, 2].map(|across| (down, across)));
-            let moved = near.filter_map(|(down, across)| {
-                let row_edge = row_edge.checked_add_signed(down).filter(|edge| (1..self.table.rows).contains(edge))?;
-                let column_edge =
-                    column_edge.checked_add_signed(across).filter(|edge| (1..self.table.columns).contains(edge))?;
-                let rectangle = Rectangle { row_edge, column_edge, ..best.0 };
-                (rectangle != best.0).then(|| joint(rectangle))
-            });
-            match moved.filter(above_one).max_by(better) {
-                Some(next) if next.1.log_likelihood > best.1.log_likelihood + 1e-9 => best = next,
-                _ => return Some(best),
-            }
-        }
+    fn score(&self, slab: usize, pair: usize) -> Scored<'_> {
+        Scored::new(self.observed(slab, pair), self.effects(pair), None)
     }
 }
 
@@ -195,14 +139,14 @@ impl Scored {
 ///
 /// Interruption.
 pub fn search(space: &Space, request: &SearchRequest, control: &Control) -> Result<Found, Interrupted> {
-    let scored: Vec<Scored> = space.pairs.par_iter().map(|pair| score(space, 0, *pair)).collect();
+    let scored: Vec<Scored> = space.pairs.par_iter().map(|pair| space.score(0, *pair)).collect();
     control.check()?;
     let mut by_score: Vec<usize> = (0..space.pairs.len()).collect();
     by_score.sort_by(|a, b| scored[*b].greatest().total_cmp(&scored[*a].greatest()).then(a.cmp(b)));
     let tables: Vec<(usize, usize)> = (by_score.iter().take(CROSSED_PAIRS))
         .flat_map(|at| (1..space.plan.slabs).map(|slab| (slab, space.pairs[*at])))
         .collect();
-    let crossed: Vec<Scored> = tables.par_iter().map(|(slab, pair)| score(space, *slab, *pair)).collect();
+    let crossed: Vec<Scored> = tables.par_iter().map(|(slab, pair)| space.score(*slab, *pair)).collect();
     control.check()?;
     let chance = replicates::greatest_scores(space, request, control)?;
     let all = space.pairs.iter().map(|pair| (0, *pair)).zip(&scored).chain(tables.into_iter().zip(&crossed));
@@ -215,7 +159,7 @@ pub fn search(space: &Space, request: &SearchRequest, control: &Control) -> Resu
         .par_iter()
         .filter(|(_, one)| one.greatest() > 0.0 && p_value(one.greatest()) <= WORTH_FITTING)
         .filter_map(|((slab, pair), one)| {
-            let (rectangle, fitted) = one.likeliest()?;
+            let (rectangle, fitted) = one.likeliest(&one.table.as_strata())?;
             Some(Candidate {
                 pair: *pair,
                 slab: *slab,

@@ -10,20 +10,24 @@ use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 use super::error::EngineError;
-use super::fit::Reading;
+use super::fit::{Reading, fit_histories};
 use super::report::day_text;
 use super::score::{thread_pool, warn};
 use crate::backend::cube::CubeSums;
 use crate::backend::{Choice, open_cube};
+use crate::discover::by_fit;
+use crate::discover::close_up::{CloseUp, Seen, View};
 use crate::discover::error::{DiscoverError, FEWEST_EVENTS};
-use crate::discover::findings::{Finding, Names, Searched, accepted, finding, prior};
+use crate::discover::findings::{Finding, Names, RatioByFit, Searched, accepted, finding, prior};
 use crate::discover::heat_map::{self, Axis};
 use crate::discover::history::{Histories, Walked};
+use crate::discover::leak::leaks;
 use crate::discover::output;
-use crate::discover::passes::{CloseUp, CubePass, Seen, View, event_places, without_copies};
+use crate::discover::passes::{CubePass, event_places, without_copies};
 use crate::discover::pool::Pool;
 use crate::discover::request::DiscoverRequest;
 use crate::discover::search::{Found, SearchRequest, Space, search};
+use crate::discover::singles::{MainEffect, main_effects};
 use crate::discover::survey::{EventRow, Settled, Survey};
 use crate::fit::history::lives::LifeCounts;
 use crate::fleet::account::Account;
@@ -85,6 +89,8 @@ impl DiscoverPlan {
 pub struct DiscoverReport {
     pub out: PathBuf,
     pub findings: Vec<Finding>,
+    /// What single channels and attributes do alone.
+    pub main_effects: Vec<MainEffect>,
     pub events: usize,
     pub rectangles: u64,
     /// How often chance does as well as the clearest pair.
@@ -116,8 +122,16 @@ pub fn discover(plan: &DiscoverPlan, control: &Control) -> Result<DiscoverReport
         Some(day) => day,
         None => dataset.latest_day(control)?.ok_or(EngineError::NoRecords)?,
     };
-    let done = discover_interactions(&dataset, &model, &request, plan, control)?;
     let mut warnings = Vec::new();
+    let mut done = discover_interactions(&dataset, &model, &request, plan, control)?;
+    if plan.as_of_day.is_none()
+        && let Some(latest) = done.latest_day.filter(|&latest| latest != request.as_of_day)
+    {
+        let text = "the latest row cannot be used, or the files' statistics are wrong: reading again as of the latest record that counts";
+        warn(&mut warnings, control, text.to_owned());
+        request.as_of_day = latest;
+        done = discover_interactions(&dataset, &model, &request, plan, control)?;
+    }
     for text in dataset.warnings().chain(done.warnings.clone()) {
         warn(&mut warnings, control, text);
     }
@@ -131,6 +145,8 @@ pub fn discover(plan: &DiscoverPlan, control: &Control) -> Result<DiscoverReport
         ("fleetwear.seed".to_owned(), request.seed.to_string()),
     ];
     let hash = table::write(&folder, "findings", &[], &provenance, [output::table(&done.findings)])?;
+    let effects = [output::main_effects_table(&done.main_effects)];
+    let effects_hash = table::write(&folder, "main_effects", &[], &provenance, effects)?;
     let json = serde_json::to_value(&done.findings).map_err(|error| internal(&error))?;
     let text = serde_json::to_string_pretty(&json).map_err(|error| internal(&error))?;
     folder.write_file("findings.json", text.as_bytes())?;
@@ -141,7 +157,7 @@ pub fn discover(plan: &DiscoverPlan, control: &Control) -> Result<DiscoverReport
             folder.write_file(&format!("finding_{number}.toml"), snippet.as_bytes())?;
         }
     }
-    let content_hash = blake3::hash(format!("findings {hash}\n{text}").as_bytes()).to_hex().to_string();
+    let content_hash = blake3::hash(format!("findings {hash}\nmain_effects {effects_hash}\n{text}").as_bytes()).to_hex().to_string();
     let seconds = began.elapsed().as_secs_f64();
     let timing = |stage: &str, seconds: f64| StageTiming { stage: stage.to_owned(), seconds };
     let mut details = serde_json::Map::new();
@@ -151,6 +167,9 @@ pub fn discover(plan: &DiscoverPlan, control: &Control) -> Result<DiscoverReport
     details.insert("p_value".to_owned(), done.p_value.into());
     details.insert("lives".to_owned(), serde_json::to_value(&done.counts).map_err(|error| internal(&error))?);
     details.insert("failures_without_a_record_that_day".to_owned(), done.without_record.into());
+    details.insert("of_these_dropped".to_owned(), done.dropped.into());
+    let effects = serde_json::to_value(&done.main_effects).map_err(|error| internal(&error))?;
+    details.insert("main_effects".to_owned(), effects);
     details.insert("findings".to_owned(), json);
     let manifest = Manifest {
         command: "discover".to_owned(),
@@ -181,6 +200,7 @@ pub fn discover(plan: &DiscoverPlan, control: &Control) -> Result<DiscoverReport
     Ok(DiscoverReport {
         out: plan.out.clone(),
         findings: done.findings,
+        main_effects: done.main_effects,
         events: done.events,
         rectangles: done.rectangles,
         p_value: done.p_value,
@@ -200,12 +220,15 @@ fn internal(error: &dyn std::error::Error) -> EngineError {
 /// What came of a search over a dataset.
 struct Discovered {
     findings: Vec<Finding>,
+    main_effects: Vec<MainEffect>,
+    latest_day: Option<i32>,
     heat_maps: Vec<String>,
     events: usize,
     rectangles: u64,
     p_value: f64,
     counts: LifeCounts,
     without_record: u64,
+    dropped: u64,
     warnings: Vec<String>,
     device: String,
     scan: ScanReport,
@@ -225,11 +248,10 @@ fn discover_interactions(
     let histories = Histories::new(dataset, model, request)?;
     let channels = histories.looked_at();
     let attributes = histories.attributes();
-    let strata = histories.strata();
     let passes = Passes { dataset, histories: &histories, request, plan, control };
     control.emit(Event::Stage { name: "learn", total_rows: None });
-    let (learnt, report) = passes.learn(channels.iter().map(|one| one.codes).collect(), strata.len())?;
-    let Learnt { survey, events, counts, without_record, unknown_vehicles } = learnt;
+    let (learnt, report) = passes.learn(channels.iter().map(|one| one.codes).collect())?;
+    let Learnt { survey, events, counts, without_record, dropped, unknown_vehicles, latest_day } = learnt;
     if events.len() < FEWEST_EVENTS {
         let mode = request.model(model)?.modes;
         let component = mode.first().map(|mode| mode.component.clone()).unwrap_or_default();
@@ -253,23 +275,26 @@ fn discover_interactions(
         let name = |place: usize| &channels[settled.channels[place]].name;
         warnings.push(format!("channel {} says the same as {}: left out", name(*copy), name(*of)));
     }
+    warnings.extend(histories.what_strata_lack().map(str::to_owned));
     if without_record > 0 {
         warnings.push(format!(
-            "{without_record} failures lie on a day without a record: each was placed at the record that follows, or at the last use before it"
+            "{without_record} failures lie on a day without use on record: {} were placed at the nearest record within {} days, {dropped} dropped",
+            without_record - dropped,
+            request.event_window_days
         ));
     }
+    warnings.extend(leaks(&survey, &events, &channels));
     if unknown_vehicles > 0 {
         warnings.push(format!("{unknown_vehicles} vehicles are in no table: nothing is known of their parts' starts"));
     }
     let mut read_seconds = began.elapsed().as_secs_f64();
     control.emit(Event::Stage { name: "search", total_rows: None });
     let places = event_places(&settled, &events);
-    let bin_values = settled.bin_values();
     let space = Space {
         plan: &settled.cube,
         pairs: &pairs,
         sums: &sums,
-        bin_values: &bin_values,
+        levels: &settled.levels,
         attribute: &settled.attribute,
         events: &places,
         pool: &sample,
@@ -278,6 +303,10 @@ fn discover_interactions(
     let asked = SearchRequest { replicates: request.replicates, seed: request.seed };
     let found: Found = pool.install(|| search(&space, &asked, control))?;
     let taken = accepted(&found, &space, request.level);
+    let strata: Vec<(String, Option<i32>)> = settled.strata.iter().map(|key| histories.stratum_name(*key)).collect();
+    let names = Names { channels: &channels, attributes: &attributes, strata: &strata };
+    let main_effects =
+        pool.install(|| main_effects(&settled, &space, &names, &asked, request.level, control))?;
     let mut search_seconds = searching.elapsed().as_secs_f64();
     let mut findings = Vec::new();
     let mut heat_maps = Vec::new();
@@ -288,13 +317,12 @@ fn discover_interactions(
         let seen = passes.look(&settled, &views, &events)?;
         read_seconds += looking.elapsed().as_secs_f64();
         let describing = Instant::now();
-        let names = Names { channels: &channels, attributes: &attributes, strata: &strata };
-        let searched =
-            Searched { settled: &settled, space: &space, events: &events, names: &names, prior: prior(&space) };
+        let prior = prior(&space, &found);
+        let searched = Searched { settled: &settled, space: &space, events: &events, names: &names, prior };
         for ((view, seen), (candidate, alternatives)) in seen.iter().zip(&taken) {
             control.check()?;
-            let one = pool.install(|| finding(&searched, view, seen, alternatives));
-            warnings.extend(one.warnings.iter().map(|text| format!("{}: {text}", one.sentence())));
+            let mut one = pool.install(|| finding(&searched, view, seen, alternatives));
+            one.by_fit = passes.fitted(model, &one)?;
             let (a, b) = settled.cube.pairs[candidate.pair];
             let axis =
                 |place: usize| Axis { channel: &channels[settled.channels[place]], binning: &settled.binnings[place] };
@@ -307,12 +335,15 @@ fn discover_interactions(
     let as_great = found.chance.iter().filter(|chance| **chance >= found.greatest).count();
     Ok(Discovered {
         findings,
+        main_effects,
+        latest_day,
         heat_maps,
         events: events.len(),
         rectangles: found.rectangles,
         p_value: (1 + as_great) as f64 / (1 + found.chance.len()) as f64,
         counts,
         without_record,
+        dropped,
         warnings,
         device,
         scan: report,
@@ -336,7 +367,9 @@ struct Learnt {
     events: Vec<EventRow>,
     counts: LifeCounts,
     without_record: u64,
+    dropped: u64,
     unknown_vehicles: u64,
+    latest_day: Option<i32>,
 }
 
 impl Passes<'_> {
@@ -367,25 +400,29 @@ impl Passes<'_> {
         Ok(report)
     }
 
-    fn learn(&self, codes: Vec<u32>, strata: usize) -> Result<(Learnt, ScanReport), EngineError> {
+    fn learn(&self, codes: Vec<u32>) -> Result<(Learnt, ScanReport), EngineError> {
         let fresh = || Learnt {
-            survey: Survey::new(&codes, strata),
+            survey: Survey::new(&codes),
             events: Vec::new(),
             counts: LifeCounts::default(),
             without_record: 0,
+            dropped: 0,
             unknown_vehicles: 0,
+            latest_day: None,
         };
         let held = Mutex::new(fresh());
         let lock = || held.lock().unwrap_or_else(PoisonError::into_inner);
         let take = |walked: Walked| {
-            let mut own = Survey::new(&codes, strata);
+            let mut own = Survey::new(&codes);
             own.push(&walked.block);
             let mut held = lock();
-            held.survey.merge(&own);
+            held.survey.merge(own);
             held.events.extend(walked.events);
             held.counts.add(&walked.counts);
             held.without_record += walked.without_record;
+            held.dropped += walked.dropped;
             held.unknown_vehicles += walked.unknown_vehicles;
+            held.latest_day = held.latest_day.max(walked.latest_day);
             Ok(())
         };
         let void = || {
@@ -400,8 +437,9 @@ impl Passes<'_> {
 
     fn sum(&self, settled: &Settled, events: usize) -> Result<(CubeSums, Pool, String), EngineError> {
         self.control.emit(Event::Stage { name: "sum", total_rows: None });
+        let limit_bytes = self.plan.reading.memory_limit_bytes;
         let fresh = || -> Result<CubePass, EngineError> {
-            let opened = open_cube(self.plan.backend, self.plan.device.as_deref(), &settled.cube)?;
+            let opened = open_cube(self.plan.backend, self.plan.device.as_deref(), &settled.cube, limit_bytes)?;
             Ok(CubePass::new(settled, opened.backend, self.request.seed, events))
         };
         let held = RwLock::new(fresh()?);
@@ -419,22 +457,47 @@ impl Passes<'_> {
         Ok((sums, sample, device))
     }
 
+    /// Looks at the views, in as many passes as their sums' memory asks for.
     fn look(&self, settled: &Settled, views: &[View], events: &[EventRow]) -> Result<Vec<(View, Seen)>, EngineError> {
-        let fresh = || -> Result<Vec<CloseUp>, EngineError> {
-            views.iter().map(|view| Ok(CloseUp::new(settled, view.clone())?)).collect()
-        };
-        let held = RwLock::new(fresh()?);
+        let mut seen = Vec::with_capacity(views.len());
+        while seen.len() < views.len() {
+            let mut bytes = 0;
+            let left = &views[seen.len()..];
+            let fit = left.iter().take_while(|view| {
+                bytes += view.bytes(settled);
+                bytes <= self.plan.reading.memory_limit_bytes
+            });
+            let number = fit.count().max(1);
+            seen.extend(self.look_at(settled, &left[..number], events)?);
+        }
+        Ok(seen)
+    }
+
+    /// A finding's ratio as a fit has it; `None` where it has none.
+    fn fitted(&self, model: &Model, finding: &Finding) -> Result<Option<RatioByFit>, EngineError> {
+        let given = self.request.model(model)?;
+        let Some(model) = by_fit::model(&given, self.request, finding) else { return Ok(None) };
+        let reading = Reading { hash_inputs: false, ..self.plan.reading.clone() };
+        let request = by_fit::request(self.request, reading.memory_limit_bytes);
+        let (fitted, _) = fit_histories(self.dataset, &model, &request, &reading, self.control)?;
+        Ok(by_fit::ratio(&fitted.fit))
+    }
+
+    fn look_at(&self, settled: &Settled, views: &[View], events: &[EventRow]) -> Result<Vec<(View, Seen)>, EngineError> {
+        let fresh = || views.iter().map(|view| CloseUp::new(settled, view.clone())).collect::<Vec<CloseUp>>();
+        let held = RwLock::new(fresh());
         let take = |walked: Walked| {
             let held = held.read().unwrap_or_else(PoisonError::into_inner);
-            held.iter().try_for_each(|one| one.push(&walked.block)).map_err(SinkError::from)
+            held.iter().for_each(|one| one.push(&walked.block));
+            Ok(())
         };
         let void = || {
-            *held.write().unwrap_or_else(PoisonError::into_inner) = fresh()?;
+            *held.write().unwrap_or_else(PoisonError::into_inner) = fresh();
             Ok(())
         };
         self.pass(&take, &void, false)?;
         let seen = held.into_inner().unwrap_or_else(PoisonError::into_inner);
-        seen.into_iter().map(|one| Ok(one.finish(events)?)).collect()
+        Ok(seen.into_iter().map(|one| one.finish(events)).collect())
     }
 }
 
@@ -453,5 +516,6 @@ fn options(plan: &DiscoverPlan, request: &DiscoverRequest) -> serde_json::Map<St
     options.insert("without_interactions".to_owned(), request.without_interactions.into());
     options.insert("events_since".to_owned(), request.events_since.into());
     options.insert("prior_use_days".to_owned(), request.prior_use_days.into());
+    options.insert("event_window_days".to_owned(), request.event_window_days.into());
     options
 }

@@ -1,10 +1,11 @@
-//! The cube backend of the host: every thread that pushes adds to sums of its own, which are merged at the end.
+//! The cube backend of the host: every thread that pushes adds to sums of its own, which are merged at the end. Where
+//! memory does not hold as many sums as there are threads, some wait.
 //!
 //! Rows are taken in short stretches of one slab, pair after pair, so that a pair's cells and the stretch's columns
 //! stay in the first-level cache. Sums are integers and commute, so neither order nor threads show.
 //! Units: expected events in Q40. Twin: `shaders/cube.wgsl`.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 
 use crate::backend::BackendError;
 use crate::backend::cube::{CubeBackend, CubeBatch, CubePlan, CubeSums};
@@ -22,20 +23,49 @@ pub struct CpuCube {
     first_cells: Vec<usize>,
     cells: usize,
     total: Total,
-    /// Sums that no push is adding to just now: as many as ever pushed at once.
-    idle: Mutex<Vec<Vec<Cell>>>,
+    held: Mutex<Held>,
+    /// Told when sums are free again.
+    freed: Condvar,
+    most_sums: usize,
+}
+
+/// Sums, and how many there are.
+#[derive(Default)]
+struct Held {
+    /// Those that no push is adding to just now.
+    idle: Vec<Vec<Cell>>,
+    made: usize,
 }
 
 impl CpuCube {
-    pub fn open(plan: &CubePlan) -> Result<Self, BackendError> {
+    /// `memory_limit_bytes`: for all sums together, one for each thread that pushes; one there is in any case.
+    pub fn open(plan: &CubePlan, memory_limit_bytes: usize) -> Result<Self, BackendError> {
         check_plan(plan)?;
+        let bytes = (plan.slabs * plan.cells() * size_of::<Cell>()).max(1);
         Ok(Self {
             first_cells: (0..plan.pairs.len()).map(|pair| plan.first_cell(pair)).collect(),
             cells: plan.cells(),
             total: Total::default(),
-            idle: Mutex::default(),
+            held: Mutex::default(),
+            freed: Condvar::new(),
+            most_sums: (memory_limit_bytes / bytes).max(1),
             plan: plan.clone(),
         })
+    }
+
+    /// Sums to add to, for one push.
+    fn taken(&self) -> Vec<Cell> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(own) = held.idle.pop() {
+                return own;
+            }
+            if held.made < self.most_sums {
+                held.made += 1;
+                return vec![[0; 2]; self.plan.slabs * self.cells];
+            }
+            held = self.freed.wait(held).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 
     /// Adds rows of one slab to its cells.
@@ -59,8 +89,7 @@ impl CubeBackend for CpuCube {
     fn push(&self, batch: &CubeBatch) -> Result<(), BackendError> {
         check_batch(&self.plan, batch)?;
         self.total.add(batch)?;
-        let own = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut own = own.unwrap_or_else(|| vec![[0; 2]; self.plan.slabs * self.cells]);
+        let mut own = self.taken();
         let mut from = 0;
         while from < batch.slab.len() {
             let slab = batch.slab[from];
@@ -70,13 +99,15 @@ impl CubeBackend for CpuCube {
             self.add(batch, from..to, &mut own[first..first + self.cells]);
             from = to;
         }
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(own);
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).idle.push(own);
+        self.freed.notify_one();
         Ok(())
     }
 
     fn finish(self: Box<Self>) -> Result<CubeSums, BackendError> {
-        let mut merged = vec![[0; 2]; self.plan.slabs * self.cells];
-        for own in self.idle.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        let mut parts = self.held.into_inner().unwrap_or_else(PoisonError::into_inner).idle.into_iter();
+        let mut merged = parts.next().unwrap_or_else(|| vec![[0; 2]; self.plan.slabs * self.cells]);
+        for own in parts {
             for (sum, own) in merged.iter_mut().zip(own) {
                 sum[0] += own[0];
                 sum[1] += own[1];

@@ -66,6 +66,15 @@ fn a_rule_planted_in_files_is_found_again_and_so_on_any_number_of_threads() {
     assert_eq!(first.attribute, Some(("model".to_owned(), "M2".to_owned())));
     assert!(first.ratio_lower < 6.0 && first.ratio_upper > 6.0 && first.ratio_lower > 1.5);
     assert_eq!(first.p_value, 0.01);
+    // Zones and months are known, whatever the files' statistics say.
+    let zones: Vec<&str> = first.left_out_zone.iter().map(|(zone, _)| zone.as_str()).collect();
+    assert_eq!(zones, ["chengdu", "helsinki", "shanghai"]);
+    let years: Vec<i32> = first.left_out_year.iter().map(|(year, _)| *year).collect();
+    assert_eq!(years, [2023, 2024]);
+    assert!(one.manifest.warnings.iter().all(|text| !text.contains("rescaled")), "{:?}", one.manifest.warnings);
+    // With clocks recomputed, too.
+    let fitted = first.by_fit.unwrap();
+    assert!(fitted.lower < 6.0 && fitted.upper > 6.0 && fitted.lower > 2.0, "{fitted:?}");
     let other = run(&planted, "other", |plan| {
         plan.reading.threads = 3;
         plan.reading.reversed = true;

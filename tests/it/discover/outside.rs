@@ -74,14 +74,14 @@ fn the_heat_rule_of_ai4i_lies_in_the_sets_of_its_thresholds() {
     assert_eq!((difference.channel.as_str(), difference.is), ("difference_k", "<"), "{first:#?}");
     assert_eq!((turns.channel.as_str(), turns.is), ("turns_rpm", "<"), "{first:#?}");
     assert_eq!(first.p_value, 0.005);
-    // A threshold says between which two neighbouring codes the edge lies: below 8.7 in tenths is up to 8.6, where 12
-    // failures lie by rounding.
-    let holds = |one: &fleetwear::discover::findings::Condition, step: f64, value: f64| {
-        one.lowest - step <= value + 1e-9 && one.highest >= value - 1e-9
+    // A threshold lies between two neighbouring codes: below 8.7 in tenths is up to 8.6, where 12 failures lie by
+    // rounding.
+    let holds = |one: &fleetwear::discover::findings::Condition, value: f64| {
+        one.lowest <= value + 1e-9 && one.highest >= value - 1e-9
     };
-    assert!(holds(difference, 0.1, 8.6) && holds(turns, 1.0, 1_380.0), "{first:#?}");
+    assert!(holds(difference, 8.6) && holds(turns, 1_380.0), "{first:#?}");
     assert!(difference.highest - difference.lowest < 0.5 && turns.highest - turns.lowest < 30.0, "{first:#?}");
-    assert!(!holds(difference, 0.1, 9.5) && !holds(turns, 1.0, 1_420.0), "the check can fail");
+    assert!(!holds(difference, 9.5) && !holds(turns, 1_420.0), "the check can fail");
 }
 
 #[test]
@@ -107,6 +107,14 @@ fn nothing_is_found_in_capacitors() {
     let fleet = units(channels, &rows);
     assert_eq!((fleet.block.len(), fleet.events.len()), (64, 32));
     let outcome = discover(&fleet, 199, 1, 0.05);
-    // Beside the main effects, 32 failures leave too little information for any rectangle: none is scored.
-    assert_eq!((outcome.findings.len(), outcome.found.rectangles), (0, 0), "{:#?}", outcome.findings);
+    assert!(outcome.found.rectangles > 0, "something was looked at");
+    assert!(outcome.findings.is_empty(), "{:#?}", outcome.findings);
+    // Had the capacitors at the higher temperature and the highest voltage failed five times as often, it would be found.
+    let mut worse = units(vec![channel("temperature_c", 1.0, 0.0, 400), channel("voltage_v", 1.0, 0.0, 400)], &rows);
+    let corner = |codes: &[u16]| codes[0] == 180 && codes[1] >= 300;
+    let inside: Vec<EventRow> = worse.events.iter().filter(|event| corner(&event.codes)).cloned().collect();
+    assert!(!inside.is_empty(), "{:?}", rows);
+    worse.events.extend((0..4).flat_map(|_| inside.clone()));
+    let outcome = discover(&worse, 199, 1, 0.05);
+    assert_eq!(outcome.findings.len(), 1, "{} rectangles", outcome.found.rectangles);
 }

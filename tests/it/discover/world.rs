@@ -5,9 +5,11 @@
 //! from it, times the rule's ratio where it holds.
 
 use fleetwear::backend::cpu::cube::CpuCube;
+use fleetwear::discover::close_up::{CloseUp, View};
 use fleetwear::discover::findings::{Finding, Names, Searched, accepted, finding, prior};
-use fleetwear::discover::passes::{CloseUp, CubePass, View, event_places, without_copies};
+use fleetwear::discover::passes::{CubePass, event_places, without_copies};
 use fleetwear::discover::search::{Found, SearchRequest, Space, search};
+use fleetwear::discover::singles::{MainEffect, main_effects};
 use fleetwear::discover::survey::{Block, EventRow, Settled, Survey};
 use fleetwear::fixed::threefry::threefry2x32;
 use fleetwear::model::channel::Channel;
@@ -30,6 +32,8 @@ pub struct Recipe {
     pub frailty: f64,
     /// Power of the load that the model does not know of, and log slope in the temperature per 10 K.
     pub wrong: (f64, f64),
+    /// Ratio below 5 °C whatever the humidity, on all vehicles, that the model does not know of.
+    pub step: f64,
 }
 
 impl Recipe {
@@ -44,6 +48,7 @@ impl Recipe {
             ratio: 3.2,
             frailty: 0.0,
             wrong: (0.0, 0.0),
+            step: 1.0,
         }
     }
 }
@@ -145,7 +150,8 @@ pub fn fleet(recipe: &Recipe) -> Fleet {
             block.expected.push(expected);
             let rule = codes[0] < 450 && codes[1] > 80 && model == 1;
             let wrong = libm::pow(load_pct / 40.0, recipe.wrong.0) * libm::exp(recipe.wrong.1 * (temp_c - 10.0) / 10.0);
-            rates.push((expected * frailty[zone] * wrong * if rule { recipe.ratio } else { 1.0 }, rule));
+            let step = if codes[0] < 450 { recipe.step } else { 1.0 };
+            rates.push((expected * frailty[zone] * wrong * step * if rule { recipe.ratio } else { 1.0 }, rule));
         }
     }
     let scale = recipe.events / block.expected.iter().sum::<f64>();
@@ -180,6 +186,7 @@ pub fn fleet(recipe: &Recipe) -> Fleet {
 pub struct Outcome {
     pub found: Found,
     pub findings: Vec<Finding>,
+    pub main_effects: Vec<MainEffect>,
     pub copies: Vec<(usize, usize)>,
     pub channels: Vec<usize>,
 }
@@ -187,38 +194,40 @@ pub struct Outcome {
 /// All passes and the search, as the engine does them.
 pub fn discover(fleet: &Fleet, replicates: u32, seed: u64, level: f64) -> Outcome {
     let codes: Vec<u32> = fleet.channels.iter().map(|channel| channel.codes).collect();
-    let mut survey = Survey::new(&codes, fleet.strata.len());
+    let mut survey = Survey::new(&codes);
     survey.push(&fleet.block);
     let values: Vec<usize> = fleet.attributes.iter().map(|(_, values)| values.len()).collect();
     let settled = Settled::new(&survey, &fleet.events, &values);
-    let backend = Box::new(CpuCube::open(&settled.cube).unwrap());
+    let backend = Box::new(CpuCube::open(&settled.cube, usize::MAX).unwrap());
     let pass = CubePass::new(&settled, backend, seed, fleet.events.len());
     pass.push(&fleet.block).unwrap();
     let (sums, pool) = pass.finish().unwrap();
     let (pairs, copies) = without_copies(&settled, &pool);
     let places = event_places(&settled, &fleet.events);
-    let bin_values = settled.bin_values();
     let space = Space {
         plan: &settled.cube,
         pairs: &pairs,
         sums: &sums,
-        bin_values: &bin_values,
+        levels: &settled.levels,
         attribute: &settled.attribute,
         events: &places,
         pool: &pool,
     };
     let found = search(&space, &SearchRequest { replicates, seed }, &Control::silent()).unwrap();
-    let names = Names { channels: &fleet.channels, attributes: &fleet.attributes, strata: &fleet.strata };
-    let searched =
-        Searched { settled: &settled, space: &space, events: &fleet.events, names: &names, prior: prior(&space) };
+    let strata: Vec<_> = settled.strata.iter().map(|key| fleet.strata[*key as usize].clone()).collect();
+    let names = Names { channels: &fleet.channels, attributes: &fleet.attributes, strata: &strata };
+    let prior = prior(&space, &found);
+    let searched = Searched { settled: &settled, space: &space, events: &fleet.events, names: &names, prior };
     let findings = accepted(&found, &space, level)
         .iter()
         .map(|(candidate, alternatives)| {
-            let close_up = CloseUp::new(&settled, View::new(&settled, &survey, candidate)).unwrap();
-            close_up.push(&fleet.block).unwrap();
-            let (view, seen) = close_up.finish(&fleet.events).unwrap();
+            let close_up = CloseUp::new(&settled, View::new(&settled, &survey, candidate));
+            close_up.push(&fleet.block);
+            let (view, seen) = close_up.finish(&fleet.events);
             finding(&searched, &view, &seen, alternatives)
         })
         .collect();
-    Outcome { found, findings, copies, channels: settled.channels.clone() }
+    let request = SearchRequest { replicates, seed };
+    let main_effects = main_effects(&settled, &space, &names, &request, level, &Control::silent()).unwrap();
+    Outcome { found, findings, main_effects, copies, channels: settled.channels.clone() }
 }
