@@ -86,7 +86,8 @@ fn searches(criterion: &mut Criterion) {
             let mut survey = Survey::new(&[5; CHANNELS]);
             survey.push(&block);
             let settled = Settled::new(&survey, &events, &[]);
-            let pass = CubePass::new(&settled, Box::new(CpuCube::open(&settled.cube, usize::MAX).unwrap()), 1, events.len());
+            let pass =
+                CubePass::new(&settled, Box::new(CpuCube::open(&settled.cube, usize::MAX).unwrap()), 1, events.len());
             pass.push(&block).unwrap();
             let (sums, pool) = pass.finish().unwrap();
             let (pairs, _) = without_copies(&settled, &pool);

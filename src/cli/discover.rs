@@ -155,11 +155,14 @@ pub(super) fn sentences(report: &DiscoverReport, mode: &str, console: &Console) 
         return format!("{}\n", console.word(Word::NothingFound));
     }
     let sentence = |one: &Finding| {
-        let [first, second] =
-            one.conditions.clone().map(|own| format!("{} {} {}", own.channel, own.text(), own.unit).trim_end().to_owned());
-        let whom = one.attribute.as_ref().map(|(name, value)| {
-            console.word(Word::FindingWhom).replace("{name}", name).replace("{value}", value)
-        });
+        let [first, second] = one
+            .conditions
+            .clone()
+            .map(|own| format!("{} {} {}", own.channel, own.text(), own.unit).trim_end().to_owned());
+        let whom = one
+            .attribute
+            .as_ref()
+            .map(|(name, value)| console.word(Word::FindingWhom).replace("{name}", name).replace("{value}", value));
         console
             .word(Word::FindingSentence)
             .replace("{mode}", mode)

@@ -59,7 +59,10 @@ impl Binning {
     pub fn refined(&self, edge: usize, around: usize, records: &[u64]) -> Self {
         let (from, to) = (edge.saturating_sub(around), (edge + around).min(self.bins()));
         let inside = usize::from(self.edges[from])..usize::from(self.edges[to]);
-        let fresh = |code: &usize| records[*code] > 0 && self.edges.binary_search(&(*code as u16)).is_err();
+        // Nothing lies below the first code that occurs: it is no edge.
+        let first = records.iter().position(|count| *count > 0).unwrap_or(0);
+        let is_edge = |code: usize| self.edges.binary_search(&(code as u16)).is_ok();
+        let fresh = |code: &usize| records[*code] > 0 && *code > first && !is_edge(*code);
         let codes: Vec<usize> = inside.filter(fresh).collect();
         let room = REFINED_BINS - self.bins();
         let middle = codes.partition_point(|code| *code < usize::from(self.edges[edge]));
@@ -88,7 +91,8 @@ impl Binning {
             bin_of.extend(range.map(|_| bin as u8));
         }
         bin_of.push(bins as u8);
-        let last_before = |edge: &u16| (0..usize::from(*edge)).rev().find(|code| records[*code] > 0).unwrap_or(0) as u16;
+        let last_before =
+            |edge: &u16| (0..usize::from(*edge)).rev().find(|code| records[*code] > 0).unwrap_or(0) as u16;
         Self { last_before: edges.iter().map(last_before).collect(), edges, bin_of, mean_code, knots: Vec::new() }
     }
 
@@ -135,7 +139,7 @@ mod tests {
         assert_eq!(Binning::by_quantiles(&[5, 100, 5, 5, 85, 0], 4).edges, [0, 1, 2, 4, 5]);
         let mut skewed = vec![10_u64; 101];
         skewed[0] = 100_000;
-        assert_eq!(Binning::by_quantiles(&skewed, 5).edges, [0, 1, 26, 51, 75, 100]);
+        assert_eq!(Binning::by_quantiles(&skewed, 5).edges, [0, 1, 26, 51, 76, 100]);
         // Few codes: a bin each, however rare.
         let flag = Binning::by_quantiles(&[3, 99_999, 0], 31);
         assert_eq!((flag.edges.as_slice(), flag.bin_of.as_slice()), (&[0, 1, 2][..], &[0, 1, 2][..]));
@@ -160,5 +164,8 @@ mod tests {
         assert!(wide.bins() <= super::REFINED_BINS && binning.edges.iter().all(|edge| wide.edges.contains(edge)));
         assert!((94..=106).all(|edge| wide.edges.contains(&edge)), "{:?}", wide.edges);
         assert_eq!(wide.last_before[1..3], [9, 19]);
+        // Two codes have one edge, between them.
+        let two = [0, 0, 5, 0, 5, 0];
+        assert_eq!(Binning::by_quantiles(&two, 31).refined(1, 2, &two).edges, [0, 4, 5]);
     }
 }

@@ -61,9 +61,8 @@ pub fn request(request: &DiscoverRequest, memory_limit_bytes: usize) -> FitReque
 
 /// The ratio that a fit found.
 pub fn ratio(fit: &HistoryFit) -> Option<RatioByFit> {
-    let is_ratio = |path: ParameterPath| {
-        matches!(path, ParameterPath::Mechanism { parameter: FreeParameter::Ratio { .. }, .. })
-    };
+    let is_ratio =
+        |path: ParameterPath| matches!(path, ParameterPath::Mechanism { parameter: FreeParameter::Ratio { .. }, .. });
     let estimate = fit.groups.iter().flat_map(|group| &group.estimates).find(|one| is_ratio(one.path))?;
     Some(RatioByFit { ratio: estimate.value, lower: estimate.lower?, upper: estimate.upper? })
 }

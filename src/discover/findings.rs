@@ -105,6 +105,13 @@ pub struct Finding {
     pub alternatives: Vec<Alternative>,
 }
 
+impl Finding {
+    /// Whether the close look, within strata and with all channels' levels, bears it out.
+    pub fn is_borne_out(&self) -> bool {
+        self.ratio_lower > 1.0
+    }
+}
+
 /// Names and places that a finding speaks of.
 #[derive(Clone, Copy, Debug)]
 pub struct Names<'a> {
@@ -263,13 +270,7 @@ pub fn finding(searched: &Searched, view: &View, seen: &Seen, alternatives: &[Ca
 }
 
 /// Chooses thresholds where `left_out` does not hold, and reads their ratio where it does.
-fn replicated(
-    view: &View,
-    close: &Close,
-    sides: Rectangle,
-    names: &Names,
-    left_out: &Keep,
-) -> Option<Replication> {
+fn replicated(view: &View, close: &Close, sides: Rectangle, names: &Names, left_out: &Keep) -> Option<Replication> {
     let effects = Effects { rows: &view.levels[0], columns: &view.levels[1] };
     let chosen = likeliest(&close.part(&|stratum, half| !left_out(stratum, half)), &effects, sides)?;
     let estimate = ratio(&close.part(left_out), &effects, chosen)?;

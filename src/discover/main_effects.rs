@@ -82,7 +82,8 @@ impl Table {
     /// The table as the only stratum.
     pub fn as_strata(&self) -> Strata {
         let cells = 0..self.expected.len() as u32;
-        let stratum = Stratum { events: self.observed.iter().sum(), cells: cells.collect(), expected: self.expected.clone() };
+        let stratum =
+            Stratum { events: self.observed.iter().sum(), cells: cells.collect(), expected: self.expected.clone() };
         Strata { rows: self.rows, columns: self.columns, observed: self.observed.clone(), strata: vec![stratum] }
     }
 }
@@ -296,7 +297,8 @@ impl Regression<'_> {
         let observed = self.strata.observed.iter().zip(factors).filter(|(observed, _)| **observed > 0.0);
         let places: f64 = observed.map(|(observed, factor)| observed * libm::log(*factor)).sum();
         let with_events = self.strata.strata.iter().filter(|stratum| stratum.events > 0.0);
-        let totals: f64 = with_events.map(|stratum| stratum.events * libm::log(stratum.total(factors).max(1e-300))).sum();
+        let totals: f64 =
+            with_events.map(|stratum| stratum.events * libm::log(stratum.total(factors).max(1e-300))).sum();
         let pull = self.effects.pull(parameters);
         let prior: f64 = pull.iter().zip(parameters).map(|(pull, level)| pull * level).sum();
         places - totals - 0.5 * prior

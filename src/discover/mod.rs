@@ -33,6 +33,7 @@ pub mod heat_map;
 pub mod history;
 pub mod leak;
 pub mod main_effects;
+pub mod numbers;
 pub mod output;
 pub mod passes;
 pub mod pool;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float64Array, Int32Array, RecordBatch, StringArray};
 
 use super::findings::{Condition, Finding};
+use super::numbers::rounded;
 use super::singles::MainEffect;
 use crate::fleet::writer::WriteError;
 use crate::simulate::table::Columns;
@@ -42,11 +43,6 @@ impl Finding {
             quoted(&source)
         )
     }
-}
-
-/// Six digits that count.
-fn rounded(value: f64) -> f64 {
-    format!("{value:.5e}").parse().unwrap_or(value)
 }
 
 fn quoted(text: &str) -> String {
@@ -140,7 +136,15 @@ pub fn table(findings: &[Finding]) -> Result<RecordBatch, WriteError> {
     columns.add("ratio_by_fit_lower", true, maybe(&|one| one.by_fit.map(|fit| fit.lower)));
     columns.add("ratio_by_fit_upper", true, maybe(&|one| one.by_fit.map(|fit| fit.upper)));
     let lowest = |ratios: &mut dyn Iterator<Item = Option<f64>>| ratios.flatten().reduce(f64::min);
-    columns.add("lowest_ratio_in_a_left_out_zone", true, maybe(&|one| lowest(&mut one.left_out_zone.iter().map(|z| z.1))));
-    columns.add("lowest_ratio_in_a_left_out_year", true, maybe(&|one| lowest(&mut one.left_out_year.iter().map(|y| y.1))));
+    columns.add(
+        "lowest_ratio_in_a_left_out_zone",
+        true,
+        maybe(&|one| lowest(&mut one.left_out_zone.iter().map(|z| z.1))),
+    );
+    columns.add(
+        "lowest_ratio_in_a_left_out_year",
+        true,
+        maybe(&|one| lowest(&mut one.left_out_year.iter().map(|y| y.1))),
+    );
     columns.batch()
 }

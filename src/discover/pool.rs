@@ -189,6 +189,15 @@ impl Collector {
 }
 
 impl Pool {
+    /// What each record stands for, in expected events.
+    pub fn weights(&self) -> Vec<f64> {
+        let before = |place: usize| match self.starts.binary_search(&place) {
+            Ok(_) => 0.0,
+            Err(_) => self.reached[place - 1],
+        };
+        self.reached.iter().enumerate().map(|(place, reached)| reached - before(place)).collect()
+    }
+
     /// The record at a share between 0 and 1 of a stratum's weight; of all records where the pool has none of it.
     pub fn draw(&self, stratum: u32, share: f64) -> usize {
         let (from, to) = (self.starts[stratum as usize], self.starts[stratum as usize + 1]);
@@ -234,6 +243,9 @@ mod tests {
             let all: f64 = (0..20_000).filter(|record| record % 3 == stratum).map(expected).sum();
             let told = one.reached[one.starts[stratum as usize + 1] - 1];
             assert!((told / all - 1.0).abs() < 0.05, "{told} for {all}");
+            let own = one.weights().into_iter().zip(&one.places.stratum).filter(|(_, own)| **own == stratum);
+            let sum: f64 = own.map(|(weight, _)| weight).sum();
+            assert!((sum / told - 1.0).abs() < 1e-9, "{sum} for {told}");
         }
     }
 

@@ -17,7 +17,7 @@ use super::main_effects::{Effects, Rectangle, Side, Table};
 /// Rectangles in which fewer events are expected than this are not looked at: their scores are far from normal.
 const LEAST_EXPECTED: f64 = 5.0;
 /// Nor are those of which the main effects leave less information than so many events.
-const LEAST_INFORMATION: f64 = 2.0;
+const LEAST_INFORMATION: f64 = 1.0;
 
 const SIDES: [(Side, Side); 4] =
     [(Side::Below, Side::Below), (Side::Below, Side::Above), (Side::Above, Side::Below), (Side::Above, Side::Above)];
@@ -52,13 +52,7 @@ pub struct Scores {
 impl Rectangles {
     /// `cells`: expected events at some levels; `pull`: the prior's precision times these levels.
     /// `sides`: those that are looked at; `None`: all.
-    pub fn new(
-        table: &Table,
-        effects: &Effects,
-        cells: &[f64],
-        pull: Vec<f64>,
-        sides: Option<(Side, Side)>,
-    ) -> Self {
+    pub fn new(table: &Table, effects: &Effects, cells: &[f64], pull: Vec<f64>, sides: Option<(Side, Side)>) -> Self {
         let (rows, columns) = (table.rows, table.columns);
         let size = rows + columns;
         let total: f64 = cells.iter().sum();
@@ -100,7 +94,8 @@ impl Rectangles {
             if sides.is_some_and(|sides| sides != (one.row_side, one.column_side)) {
                 continue;
             }
-            let (down, across) = (one.row_side.range(one.row_edge, rows), one.column_side.range(one.column_edge, columns));
+            let (down, across) =
+                (one.row_side.range(one.row_edge, rows), one.column_side.range(one.column_edge, columns));
             let sum = |from: usize, to: usize, left: usize, right: usize| {
                 area(to, right) - area(from, right) - area(to, left) + area(from, left)
             };
@@ -150,8 +145,7 @@ impl Rectangles {
         let step = levels.solve(&slopes);
         let mean = step.iter().zip(&self.margins).map(|(step, margin)| step * margin).sum::<f64>() / self.total;
         let (of_rows, of_columns) = step.split_at(self.rows);
-        for (row, (left, cells)) in
-            room.left.chunks_mut(self.columns).zip(self.cells.chunks(self.columns)).enumerate()
+        for (row, (left, cells)) in room.left.chunks_mut(self.columns).zip(self.cells.chunks(self.columns)).enumerate()
         {
             let own = of_rows[row] - mean;
             for ((left, cell), column) in left.iter_mut().zip(cells).zip(of_columns) {

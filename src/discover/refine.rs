@@ -102,11 +102,10 @@ pub fn thresholds(strata: &Strata, effects: &Effects, start: Rectangle) -> Thres
     loop {
         let most = known.values().fold(f64::NEG_INFINITY, |most, value| f64::max(most, *value));
         // What lies next to something near the best is fitted, until nothing new is.
-        let near = |place: &(usize, usize)| known.get(place).is_some_and(|value| 2.0 * (most - value) <= THRESHOLD_NEAR);
+        let near =
+            |place: &(usize, usize)| known.get(place).is_some_and(|value| 2.0 * (most - value) <= THRESHOLD_NEAR);
         let mut next: Vec<(usize, usize)> = (fresh.iter().filter(|place| near(place)))
-            .flat_map(|(row, column)| {
-                [(row - 1, *column), (row + 1, *column), (*row, column - 1), (*row, column + 1)]
-            })
+            .flat_map(|(row, column)| [(row - 1, *column), (row + 1, *column), (*row, column - 1), (*row, column + 1)])
             .filter(|(row, column)| (1..strata.rows).contains(row) && (1..strata.columns).contains(column))
             .filter(|place| !known.contains_key(place))
             .collect();
@@ -148,9 +147,8 @@ pub fn thresholds(strata: &Strata, effects: &Effects, start: Rectangle) -> Thres
 pub fn ratio(strata: &Strata, effects: &Effects, rectangle: Rectangle) -> Option<RatioEstimate> {
     let best = fit_ratio(strata, effects, rectangle)?;
     let log_ratio = best.log_ratio();
-    let at = |log_ratio: f64| {
-        fit(strata, effects, Ratio::Held(rectangle, log_ratio), Some(&best.parameters)).log_likelihood
-    };
+    let at =
+        |log_ratio: f64| fit(strata, effects, Ratio::Held(rectangle, log_ratio), Some(&best.parameters)).log_likelihood;
     let falls_short = |log_ratio: f64| 2.0 * (best.log_likelihood - at(log_ratio)) > RATIO_95;
     let bound = |direction: f64| {
         let (mut near, mut far) = (0.0, 0.1);
@@ -190,8 +188,7 @@ fn fit_ratio(strata: &Strata, effects: &Effects, rectangle: Rectangle) -> Option
     let is_expected = expected
         .filter(|(cell, _)| rectangle.holds(**cell as usize / strata.columns, **cell as usize % strata.columns))
         .any(|(_, expected)| *expected > 0.0);
-    (is_expected && inside + outside > 0.0 && outside > 0.0)
-        .then(|| fit(strata, effects, Ratio::Free(rectangle), None))
+    (is_expected && inside + outside > 0.0 && outside > 0.0).then(|| fit(strata, effects, Ratio::Free(rectangle), None))
 }
 
 /// The likeliest rectangle on the sides of one, looked for among all edges.

@@ -259,8 +259,11 @@ mod tests {
     fn both_laws_of_the_ratios_are_found() {
         let found = Prior::fit(&cells());
         let ([one, other], weight) = (found.components, found.weight);
-        let ((few, share), many) =
-            if one.shape / one.rate > other.shape / other.rate { ((one, weight), other) } else { ((other, 1.0 - weight), one) };
+        let ((few, share), many) = if one.shape / one.rate > other.shape / other.rate {
+            ((one, weight), other)
+        } else {
+            ((other, 1.0 - weight), one)
+        };
         assert!((2.5..3.5).contains(&(few.shape / few.rate)) && (0.06..0.15).contains(&share), "{found:?}");
         assert!((0.95..1.05).contains(&(many.shape / many.rate)) && many.rate > 20.0, "{found:?}");
         // No other law near it is likelier.

@@ -160,8 +160,6 @@ pub struct Settled {
     pub cube: CubePlan,
     /// By slab, 0 included: place of its attribute.
     pub attribute: Vec<usize>,
-    /// By slab from 1 on: events that are expected if its value makes no difference.
-    pub expected_of_slab: Vec<f64>,
     /// By slab from 1 on, by stratum: what expected events are multiplied by besides.
     slab_rates: Vec<Vec<f64>>,
 }
@@ -232,7 +230,6 @@ impl Settled {
             level * (number + VALUE_PRIOR_EVENTS) / (level * expected + VALUE_PRIOR_EVENTS)
         };
         self.slab_rates.push(numbers.iter().zip(&expected).map(rate).collect());
-        self.expected_of_slab.push(wanted);
     }
 
     /// The place of a stratum, by its key.

@@ -157,7 +157,8 @@ pub fn discover(plan: &DiscoverPlan, control: &Control) -> Result<DiscoverReport
             folder.write_file(&format!("finding_{number}.toml"), snippet.as_bytes())?;
         }
     }
-    let content_hash = blake3::hash(format!("findings {hash}\nmain_effects {effects_hash}\n{text}").as_bytes()).to_hex().to_string();
+    let content_hash =
+        blake3::hash(format!("findings {hash}\nmain_effects {effects_hash}\n{text}").as_bytes()).to_hex().to_string();
     let seconds = began.elapsed().as_secs_f64();
     let timing = |stage: &str, seconds: f64| StageTiming { stage: stage.to_owned(), seconds };
     let mut details = serde_json::Map::new();
@@ -305,8 +306,7 @@ fn discover_interactions(
     let taken = accepted(&found, &space, request.level);
     let strata: Vec<(String, Option<i32>)> = settled.strata.iter().map(|key| histories.stratum_name(*key)).collect();
     let names = Names { channels: &channels, attributes: &attributes, strata: &strata };
-    let main_effects =
-        pool.install(|| main_effects(&settled, &space, &names, &asked, request.level, control))?;
+    let main_effects = pool.install(|| main_effects(&settled, &space, &names, &asked, request.level, control))?;
     let mut search_seconds = searching.elapsed().as_secs_f64();
     let mut findings = Vec::new();
     let mut heat_maps = Vec::new();
@@ -322,6 +322,11 @@ fn discover_interactions(
         for ((view, seen), (candidate, alternatives)) in seen.iter().zip(&taken) {
             control.check()?;
             let mut one = pool.install(|| finding(&searched, view, seen, alternatives));
+            if !one.is_borne_out() {
+                let what = one.sentence();
+                warnings.push(format!("{what}: not borne out by a close look, whose 95 % interval holds 1: left out"));
+                continue;
+            }
             one.by_fit = passes.fitted(model, &one)?;
             let (a, b) = settled.cube.pairs[candidate.pair];
             let axis =
@@ -483,7 +488,12 @@ impl Passes<'_> {
         Ok(by_fit::ratio(&fitted.fit))
     }
 
-    fn look_at(&self, settled: &Settled, views: &[View], events: &[EventRow]) -> Result<Vec<(View, Seen)>, EngineError> {
+    fn look_at(
+        &self,
+        settled: &Settled,
+        views: &[View],
+        events: &[EventRow],
+    ) -> Result<Vec<(View, Seen)>, EngineError> {
         let fresh = || views.iter().map(|view| CloseUp::new(settled, view.clone())).collect::<Vec<CloseUp>>();
         let held = RwLock::new(fresh());
         let take = |walked: Walked| {

@@ -60,8 +60,10 @@ fn three_hundred_fleets_without_the_rule() {
         let kinds = [plain, Recipe { frailty: 0.2, ..plain }, Recipe { wrong: (-0.8, 0.25), ..plain }];
         for (kind, recipe) in kinds.iter().enumerate() {
             let outcome = discover(&fleet(recipe), 199, u64::from(seed), 0.05);
-            if let Some(one) = outcome.found.candidates.iter().find(|one| one.p_value <= 0.05) {
-                println!("seed {seed}, kind {kind}: p {:.3}, score {:.2}", one.p_value, one.score);
+            if let Some(one) = outcome.findings.first() {
+                let [first, second] = &one.conditions;
+                let what = (&first.channel, first.is, first.threshold, &second.channel, second.is, second.threshold);
+                println!("seed {seed}, kind {kind}: p {:.3}, score {:.2}, {what:?}", one.p_value, one.score);
                 reported[kind] += 1;
             }
         }

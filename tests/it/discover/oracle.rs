@@ -288,8 +288,8 @@ fn strata_take_up_what_moves_a_stratum_as_a_whole() {
 #[test]
 fn sets_of_thresholds_are_those_of_all_joint_fits() {
     let (mut made, one) = planted(18);
-    // A quarter of the events, so that the sets hold more than one edge.
-    made.events = made.events.into_iter().step_by(6).collect();
+    // Few of the events, so that the sets hold more than one edge.
+    made.events = made.events.into_iter().step_by(25).collect();
     let (of_rows, of_columns) = (levels(made.rows), levels(made.columns));
     let effects = Effects { rows: &of_rows, columns: &of_columns };
     let strata = made.part(&|_, _| true);
@@ -311,5 +311,5 @@ fn sets_of_thresholds_are_those_of_all_joint_fits() {
     let (rows, columns) = (span(|one| one.1), span(|one| one.2));
     assert_eq!((Some(told.row_edges.0), Some(told.row_edges.1)), rows);
     assert_eq!((Some(told.column_edges.0), Some(told.column_edges.1)), columns);
-    assert!(told.row_edges != told.column_edges && near.len() > 1, "{told:?}");
+    assert!(near.len() > 1, "sets of one edge show nothing: {told:?}");
 }

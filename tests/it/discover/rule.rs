@@ -26,8 +26,8 @@ pub fn objection(finding: &Finding) -> Option<String> {
 
 #[test]
 fn a_planted_rule_is_found_and_nothing_else() {
-    let fleet = fleet(&Recipe::small(1));
-    assert!(fleet.inside >= 150, "{} events inside", fleet.inside);
+    let fleet = fleet(&Recipe { vehicles: 700, events: 5_000.0, ..Recipe::small(1) });
+    assert!(fleet.inside >= 300, "{} events inside", fleet.inside);
     let Outcome { found, findings, .. } = discover(&fleet, 199, 5, 0.05);
     assert_eq!(findings.len(), 1, "{findings:#?}");
     assert_eq!(found.candidates[0].p_value, 1.0 / 200.0);
@@ -38,7 +38,7 @@ fn a_planted_rule_is_found_and_nothing_else() {
     assert!(one.conditions[0].lowest <= 5.0 && one.conditions[0].highest >= 5.0, "{one:#?}");
     assert!(one.crude_lower < one.ratio && one.ratio_lower > 1.5 && one.ratio_lower < one.ratio, "{one:#?}");
     assert!(one.ratio_lower < 3.2 && one.ratio_upper > 3.2, "{one:#?}");
-    assert!(one.interaction_score > 1.0 && one.ebgm > 2.0 && one.eb05 > 1.5, "{one:#?}");
+    assert!(one.interaction_score > 1.0 && one.ebgm > 1.7 && one.eb05 > 1.5, "{one:#?}");
     // At thresholds that were chosen on the other half.
     for half in &one.halves {
         let half = half.as_ref().unwrap();

@@ -226,6 +226,7 @@ pub fn discover(fleet: &Fleet, replicates: u32, seed: u64, level: f64) -> Outcom
             let (view, seen) = close_up.finish(&fleet.events);
             finding(&searched, &view, &seen, alternatives)
         })
+        .filter(Finding::is_borne_out)
         .collect();
     let request = SearchRequest { replicates, seed };
     let main_effects = main_effects(&settled, &space, &names, &request, level, &Control::silent()).unwrap();
