@@ -9,6 +9,7 @@ mod backtest_cut;
 pub mod backtest_plan;
 mod backtest_write;
 pub mod discover;
+mod discover_passes;
 pub mod error;
 pub mod fit;
 mod histories;
