@@ -160,8 +160,15 @@ impl Passes<'_> {
         let Some(model) = by_fit::model(&given, self.request, finding) else { return Ok(None) };
         let reading = Reading { hash_inputs: false, ..self.plan.reading.clone() };
         let request = by_fit::request(self.request, reading.memory_limit_bytes);
-        let (fitted, _) = fit_histories(self.dataset, &model, &request, &reading, self.control)?;
-        Ok(by_fit::ratio(&fitted.fit))
+        match fit_histories(self.dataset, &model, &request, &reading, self.control) {
+            Ok((fitted, _)) => Ok(by_fit::ratio(&fitted.fit)),
+            // The finding stands without it.
+            Err(EngineError::Fit(error)) => {
+                self.control.emit(Event::Warning(format!("no ratio by a fit: {error}")));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn look_at(
