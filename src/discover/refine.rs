@@ -142,7 +142,7 @@ pub fn thresholds(strata: &Strata, effects: &Effects, start: Rectangle) -> Thres
     }
 }
 
-/// The ratio inside a rectangle, with its interval by the profile likelihood; `None` without events on both sides of
+/// The ratio inside a rectangle, with its interval by the profile likelihood; `None` where nothing is expected on one side of
 /// its edges.
 pub fn ratio(strata: &Strata, effects: &Effects, rectangle: Rectangle) -> Option<RatioEstimate> {
     let best = fit_ratio(strata, effects, rectangle)?;
@@ -179,16 +179,15 @@ pub fn ratio_alone(strata: &Strata, effects: &Effects, rectangle: Rectangle) -> 
 }
 
 fn fit_ratio(strata: &Strata, effects: &Effects, rectangle: Rectangle) -> Option<Fitted> {
+    // Something must be expected on either side; that nothing happened outside bounds the ratio from below alone.
     let (mut inside, mut outside) = (0.0, 0.0);
-    for (cell, observed) in strata.observed.iter().enumerate() {
-        let holds = rectangle.holds(cell / strata.columns, cell % strata.columns);
-        *(if holds { &mut inside } else { &mut outside }) += observed;
+    for stratum in &strata.strata {
+        for (cell, expected) in stratum.cells.iter().zip(&stratum.expected) {
+            let holds = rectangle.holds(*cell as usize / strata.columns, *cell as usize % strata.columns);
+            *(if holds { &mut inside } else { &mut outside }) += expected;
+        }
     }
-    let expected = strata.strata.iter().flat_map(|stratum| stratum.cells.iter().zip(&stratum.expected));
-    let is_expected = expected
-        .filter(|(cell, _)| rectangle.holds(**cell as usize / strata.columns, **cell as usize % strata.columns))
-        .any(|(_, expected)| *expected > 0.0);
-    (is_expected && inside + outside > 0.0 && outside > 0.0).then(|| fit(strata, effects, Ratio::Free(rectangle), None))
+    (inside > 0.0 && outside > 0.0).then(|| fit(strata, effects, Ratio::Free(rectangle), None))
 }
 
 /// The likeliest rectangle on the sides of one, looked for among all edges.
