@@ -18,6 +18,9 @@ use crate::engine::{self, DiscoverPlan, DiscoverReport};
 /// Find conditions on two channels, for all vehicles or some, under which a failure mode is likelier than its model says
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+What the search finds is looked at once more, code by code and within every zone and month. Where the 95 % interval of
+its ratio then holds 1, it is left out: a warning names it, and the output and the manifest count it.
+
 Examples:
   fleetwear discover --data fleet/ --model model.toml --mode motor_noise --out found/
   fleetwear discover --data fleet/ --model ev-passenger --mode motor_noise --without-interactions --out found/")]
@@ -121,16 +124,22 @@ fn text(report: &DiscoverReport, console: &Console) -> String {
     line(Word::Failures, count(report.events as u64));
     line(Word::Rectangles, count(report.rectangles));
     line(Word::ChanceOfAny, format!("{:.3}", report.p_value));
+    line(Word::NotBorneOut, count(report.not_borne_out as u64));
     line(Word::ContentHash, report.content_hash.clone());
     line(Word::Total, seconds(report.seconds));
     let rows = account::rows(&(&report.account).into(), console);
     format!("{rows}\n{}\n{}{}", summary.lines(), findings(report, console), alone(report, console))
 }
 
+/// Why there is no finding.
+fn nothing(report: &DiscoverReport) -> Word {
+    if report.not_borne_out > 0 { Word::NothingBorneOut } else { Word::NothingFound }
+}
+
 /// What was found, or that nothing was.
 fn findings(report: &DiscoverReport, console: &Console) -> String {
     if report.findings.is_empty() {
-        return format!("{}\n", console.word(Word::NothingFound));
+        return format!("{}\n", console.word(nothing(report)));
     }
     let words = [Word::Finding, Word::Ratio, Word::CrudeRatio, Word::Failures, Word::Expected];
     let words = words.map(|word| console.word(word));
@@ -152,7 +161,7 @@ fn findings(report: &DiscoverReport, console: &Console) -> String {
 /// The findings in sentences.
 pub(super) fn sentences(report: &DiscoverReport, mode: &str, console: &Console) -> String {
     if report.findings.is_empty() {
-        return format!("{}\n", console.word(Word::NothingFound));
+        return format!("{}\n", console.word(nothing(report)));
     }
     let sentence = |one: &Finding| {
         let [first, second] = one

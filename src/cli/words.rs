@@ -16,6 +16,8 @@ words! {
     Rectangles "rectangles searched" "搜索的矩形数"
     ChanceOfAny "chance of as clear a finding" "偶然得到同样结果的概率"
     NothingFound "nothing found that chance does not give as often" "未发现超出偶然的规律"
+    NotBorneOut "left out: not borne out by a close look" "经细查不成立而略去"
+    NothingBorneOut "nothing found that a close look bears out" "细查后无成立的规律"
     Finding "finding" "发现"
     FindingSentence "{mode} is {ratio} times as likely (95 %: {lower} to {upper}) where {first} and {second}{whom}; a search finds as much by chance with a probability of {p}" "当 {first} 且 {second} 时{whom},{mode} 的发生率是平时的 {ratio} 倍(95 % 区间:{lower} 至 {upper});偶然搜到同样结果的概率为 {p}"
     FindingWhom ", on vehicles whose {name} is {value}" "({name} 为 {value} 的车辆)"

@@ -370,9 +370,7 @@ mod tests {
             kind: EventKind::Failure,
             occurred_day: day,
             reported_day: None,
-            odometer_km: None,
             finding: None,
-            cost: None,
         };
         row_of(start, by, &records, &[&event], &|tick| (tick, tick))
     }

@@ -20,10 +20,15 @@ impl Condition {
 impl Finding {
     /// In one line.
     pub fn sentence(&self) -> String {
+        format!("{}: {:.2} times as likely", self.where_it_holds(), self.ratio)
+    }
+
+    /// Its conditions in one line.
+    pub fn where_it_holds(&self) -> String {
         let [a, b] = &self.conditions;
         let of = |one: &Condition| format!("{} {} {}", one.channel, one.text(), one.unit).trim_end().to_owned();
         let whom = self.attribute.as_ref().map(|(name, value)| format!(" where {name} is {value}")).unwrap_or_default();
-        format!("{} and {}{whom}: {:.2} times as likely", of(a), of(b), self.ratio)
+        format!("{} and {}{whom}", of(a), of(b))
     }
 
     /// The interaction as `score` and `fit` take it: to be put into every mechanism of the failure mode.

@@ -81,6 +81,8 @@ impl DiscoverPlan {
 pub struct DiscoverReport {
     pub out: PathBuf,
     pub findings: Vec<Finding>,
+    /// Found by the search, but the interval of its close look holds 1: left out.
+    pub not_borne_out: usize,
     /// What single channels and attributes do alone.
     pub main_effects: Vec<MainEffect>,
     pub events: usize,
@@ -163,6 +165,7 @@ pub fn discover(plan: &DiscoverPlan, control: &Control) -> Result<DiscoverReport
     details.insert("of_these_dropped".to_owned(), done.dropped.into());
     let effects = serde_json::to_value(&done.main_effects).map_err(|error| internal(&error))?;
     details.insert("main_effects".to_owned(), effects);
+    details.insert("findings_not_borne_out".to_owned(), done.not_borne_out.into());
     details.insert("findings".to_owned(), json);
     let manifest = Manifest {
         command: "discover".to_owned(),
@@ -193,6 +196,7 @@ pub fn discover(plan: &DiscoverPlan, control: &Control) -> Result<DiscoverReport
     Ok(DiscoverReport {
         out: plan.out.clone(),
         findings: done.findings,
+        not_borne_out: done.not_borne_out,
         main_effects: done.main_effects,
         events: done.events,
         rectangles: done.rectangles,
@@ -213,6 +217,7 @@ fn internal(error: &dyn std::error::Error) -> EngineError {
 /// What came of a search over a dataset.
 struct Discovered {
     findings: Vec<Finding>,
+    not_borne_out: usize,
     main_effects: Vec<MainEffect>,
     latest_day: Option<i32>,
     heat_maps: Vec<String>,
@@ -301,7 +306,7 @@ fn discover_interactions(
     let main_effects = pool.install(|| main_effects(&settled, &space, &names, &asked, request.level, control))?;
     let mut search_seconds = searching.elapsed().as_secs_f64();
     let mut findings = Vec::new();
-    let mut heat_maps = Vec::new();
+    let (mut heat_maps, mut not_borne_out) = (Vec::new(), 0);
     if !taken.is_empty() {
         control.emit(Event::Stage { name: "look closely", total_rows: None });
         let looking = Instant::now();
@@ -315,6 +320,7 @@ fn discover_interactions(
             control.check()?;
             let mut one = pool.install(|| finding(&searched, view, seen, alternatives));
             if !one.is_borne_out() {
+                not_borne_out += 1;
                 let what = one.sentence();
                 warnings.push(format!("{what}: not borne out by a close look, whose 95 % interval holds 1: left out"));
                 continue;
@@ -332,6 +338,7 @@ fn discover_interactions(
     let as_great = found.chance.iter().filter(|chance| **chance >= found.greatest).count();
     Ok(Discovered {
         findings,
+        not_borne_out,
         main_effects,
         latest_day,
         heat_maps,

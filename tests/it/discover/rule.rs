@@ -3,26 +3,7 @@
 use fleetwear::discover::findings::Finding;
 use fleetwear::discover::survey::Block;
 
-use super::world::{Fleet, Outcome, Recipe, channel, discover, fleet};
-
-/// What is wrong with a finding, or nothing. How often intervals hold 3.2 is counted in `figures`.
-pub fn objection(finding: &Finding) -> Option<String> {
-    let [temp, humidity] = &finding.conditions;
-    let wrong = if (temp.channel.as_str(), temp.is) != ("temp_c", "<") {
-        "the temperature's side"
-    } else if (humidity.channel.as_str(), humidity.is) != ("humidity_pct", ">") {
-        "the humidity's side"
-    } else if (temp.threshold - 5.0).abs() > 0.5 || (humidity.threshold - 80.0).abs() > 1.0 {
-        "thresholds"
-    } else if finding.attribute != Some(("model".to_owned(), "M2".to_owned())) {
-        "the model"
-    } else if !(2.0..6.0).contains(&finding.ratio) {
-        "the ratio"
-    } else {
-        return None;
-    };
-    Some(format!("{wrong}: {finding:#?}"))
-}
+use super::world::{Fleet, Outcome, Recipe, channel, discover, fleet, objection};
 
 #[test]
 fn a_planted_rule_is_found_and_nothing_else() {
