@@ -2,8 +2,7 @@
 //!
 //! Key idea: a baseline from 180 days is wrong by a tenth of a scale, and a wrong baseline alarms for ever, so no
 //! formula for known parameters will do (a limit for one alarm in 100,000 days gives 7 to 170). Whole vehicles are
-//! simulated: baseline samples, estimated by [`Baseline::of`], then as many watched samples as real vehicles have,
-//! through [`Detectors::add`]. The limit is the value that so many paths exceed as the budget has alarms.
+//! simulated: baseline samples, estimated by [`Baseline::of`], then the watched samples of a fixed horizon, through [`Detectors::add`]. The limit is the value that so many paths exceed as the budget has alarms.
 //! Half of the budget goes to drift, half to variance. Random numbers: Threefry, counted by (path, draw).
 //! Units: limits in the detectors' own sums; the budget in alarms per sample.
 
@@ -33,8 +32,8 @@ pub struct Calibration<'a> {
     pub law: &'a Law,
     pub direction: Direction,
     pub baseline_samples: usize,
-    /// Samples that vehicles are watched for after their baseline, one entry a vehicle, none zero.
-    pub watched_samples: &'a [u32],
+    /// Samples that a vehicle is watched for after its baseline; not none.
+    pub watched_samples: u32,
     /// False alarms a sample.
     pub budget: f64,
     pub key: [u32; 2],
@@ -54,19 +53,16 @@ pub struct Limits {
 pub struct Path {
     pub drift: f64,
     pub variance: f64,
-    pub samples: u32,
 }
 
 impl Calibration<'_> {
     /// Simulates and reads off the limits.
     pub fn limits(&self) -> Limits {
-        let total: f64 = self.watched_samples.iter().map(|&samples| f64::from(samples)).sum();
-        let mean = total / self.watched_samples.len().max(1) as f64;
-        let wanted = WANTED_ALARMS / (self.budget * DRIFT_SHARE * mean.max(1.0));
+        let wanted = WANTED_ALARMS / (self.budget * DRIFT_SHARE * f64::from(self.watched_samples.max(1)));
         let paths = (wanted.min(MOST_PATHS as f64) as usize).clamp(FEWEST_PATHS, MOST_PATHS);
         let simulated: Vec<Path> =
             (0..paths as u32).into_par_iter().map_init(Room::default, |room, path| self.path(path, room)).collect();
-        let samples: f64 = simulated.iter().map(|path| f64::from(path.samples)).sum();
+        let samples = paths as f64 * f64::from(self.watched_samples);
         let alarms = |share: f64| self.budget * share * samples;
         let drift = simulated.iter().map(|path| path.drift).collect();
         let variance = simulated.iter().map(|path| path.variance).collect();
@@ -79,7 +75,6 @@ impl Calibration<'_> {
 
     /// One healthy vehicle.
     fn path(&self, path: u32, room: &mut Room) -> Path {
-        let watched = self.watched_samples.get(path as usize % self.watched_samples.len().max(1)).copied().unwrap_or(1);
         let mut word = [0; 2];
         let mut value = 0.0;
         let mut drawn = 0;
@@ -99,8 +94,8 @@ impl Calibration<'_> {
         room.values.extend((0..self.baseline_samples).map(|_| next() as f32));
         let baseline = Baseline::of(&room.values, |_| true, f64::MIN_POSITIVE, &mut room.sorted);
         let mut detectors = Detectors::default();
-        let mut greatest = Path { drift: 0.0, variance: 0.0, samples: watched };
-        for day in 0..watched as i32 {
+        let mut greatest = Path { drift: 0.0, variance: 0.0 };
+        for day in 0..self.watched_samples as i32 {
             detectors.add(&baseline, self.direction, day, next(), day > 0);
             greatest.drift = greatest.drift.max(detectors.drift().sum);
             greatest.variance = greatest.variance.max(detectors.variance.sum);
@@ -144,7 +139,7 @@ mod tests {
         Law { lag1, shocks: (0..QUANTILES).map(shock).collect(), vehicles: 1 }
     }
 
-    fn calibration<'a>(law: &'a Law, baseline_samples: usize, watched_samples: &'a [u32]) -> Calibration<'a> {
+    fn calibration(law: &Law, baseline_samples: usize, watched_samples: u32) -> Calibration<'_> {
         Calibration { law, direction: Direction::Rising, baseline_samples, watched_samples, budget: 1e-5, key: [1, 2] }
     }
 
@@ -198,9 +193,8 @@ mod tests {
 
     #[test]
     fn limits_grow_with_memory_and_with_a_shorter_baseline() {
-        let watched = [365];
         let limits = |lag1: f64, baseline: usize| {
-            Calibration { budget: 1e-4, ..calibration(&normal(lag1), baseline, &watched) }.limits()
+            Calibration { budget: 1e-4, ..calibration(&normal(lag1), baseline, 365) }.limits()
         };
         let (plain, memory, short) = (limits(0.0, 180), limits(0.3, 180), limits(0.0, 60));
         // One alarm in 20,000 samples: known parameters alone need h = ln(10,000) - 1.166 = 8.04 (Siegmund 1985).
@@ -213,13 +207,13 @@ mod tests {
     fn fresh_healthy_vehicles_keep_the_budget() {
         // A generous budget, so that the count is large: 40 alarms of each kind expected among 4,000 vehicles.
         let law = normal(0.3);
-        let limits = Calibration { budget: 2e-4, ..calibration(&law, 90, &[100]) }.limits();
+        let limits = Calibration { budget: 2e-4, ..calibration(&law, 90, 100) }.limits();
         let (drift, variance) = false_alarms(limits, 0.3, 90, 100, 4_000);
         // The 99.8 % Poisson interval of 40, widened by the limit's own 9 %.
         assert!((20..=68).contains(&drift), "{drift} {limits:?}");
         assert!((12..=68).contains(&variance), "{variance} {limits:?}");
         // A limit for independent residuals would not do, and the check sees it.
-        let wrong = Calibration { budget: 2e-4, ..calibration(&normal(0.0), 90, &[100]) }.limits();
+        let wrong = Calibration { budget: 2e-4, ..calibration(&normal(0.0), 90, 100) }.limits();
         assert!(false_alarms(wrong, 0.3, 90, 100, 4_000).0 > 100);
     }
 
@@ -232,7 +226,7 @@ mod tests {
         assert_eq!(exceeded_by(sums, 1e9), 0.0 - 2.0 * libm::log(19_999.5 / 20_000.0));
         assert_eq!(exceeded_by(Vec::new(), 1.0), f64::INFINITY);
         let law = Law::estimate(&[BaselineSeries::default()], 1.0);
-        let limits = Calibration { budget: 1e-9, ..calibration(&law, 5, &[]) }.limits();
+        let limits = Calibration { budget: 1e-9, ..calibration(&law, 5, 1) }.limits();
         assert!(limits.drift.is_finite() && limits.variance.is_finite(), "{limits:?}");
     }
 }

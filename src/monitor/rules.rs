@@ -22,6 +22,12 @@ const LEAST_SCALE_SHARE: f64 = 0.25;
 /// Alarms are counted against days; the budget is stated per so many.
 const BUDGET_DAYS: f64 = 100_000.0;
 
+/// The budget is kept over a watch of so long. Fixed, so that limits do not rise with the days that have been watched:
+/// then an alarm of last night would vanish or move tonight, and the alarms of all nights together would exceed the
+/// budget. A year, for sums reach their steady state within weeks and vehicles with a poor baseline have alarmed by then:
+/// of a longer watch the alarms a day are no more, and of a shorter one fewer.
+const CALIBRATED_DAYS: f64 = 365.0;
+
 /// How the dataset measures time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Steps {
@@ -84,7 +90,6 @@ impl Rules {
         let floor = step_size.max(LEAST_SCALE_SHARE * typical_scale);
         let whole = panel.iter().filter(|series| series.values.len() >= baseline_samples);
         let baselines: Vec<BaselineSeries> = whole
-            .clone()
             .map(|series| {
                 let (mut baseline, mut last) = (BaselineSeries::default(), None);
                 for (day, value) in reference.less_effects(series).take(baseline_samples) {
@@ -96,19 +101,12 @@ impl Rules {
             })
             .collect();
         let law = Law::estimate(&baselines, floor);
-        let mut watched: Vec<u32> = whole
-            .map(|series| (series.values.len() - baseline_samples) as u32)
-            .filter(|&samples| samples > 0)
-            .collect();
-        watched.sort_unstable();
-        if watched.is_empty() {
-            watched.push(baseline_samples as u32);
-        }
+        let year = libm::ceil(CALIBRATED_DAYS / days_per_sample).clamp(1.0, MOST_BASELINE_SAMPLES) as u32;
         let limits = Calibration {
             law: &law,
             direction: monitor.direction,
             baseline_samples,
-            watched_samples: &watched,
+            watched_samples: year,
             budget: monitor.false_alarms_per_100000_days / BUDGET_DAYS * days_per_sample,
             key: threefry2x32([seed as u32, (seed >> 32) as u32], [KEY_OF_MONITORS, number]),
         }

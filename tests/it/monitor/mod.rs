@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods)] // Statistics with tolerances need not be the same on every platform.
 
 mod made;
+mod nights;
 mod odd;
 mod oracle;
 mod sensor_lot;

@@ -84,7 +84,7 @@ fn judge(found: &Monitoring, drifts: &BTreeMap<String, Planted>) -> Found {
 }
 
 /// Whether a count lies within the central 99 % of its Poisson law.
-fn is_within_poisson(count: usize, mean: f64) -> bool {
+pub fn is_within_poisson(count: usize, mean: f64) -> bool {
     let at_most = |count: i64| {
         let (mut term, mut sum) = ((-mean).exp(), 0.0);
         for k in 0..=count {
