@@ -160,7 +160,7 @@ fn of_simulate(error: &SimulateError) -> Exit {
         | SimulateError::NoReportDays
         | SimulateError::Law(_) => Exit::Config,
         SimulateError::Option { .. } | SimulateError::FalseAlarms { .. } => Exit::Usage,
-        SimulateError::TooManyGroups { .. } => Exit::Limit,
+        SimulateError::TooManyGroups { .. } | SimulateError::TooManyCohorts { .. } => Exit::Limit,
         SimulateError::Model(error) => of_model(error),
         SimulateError::Backend(error) => of_backend(error),
     }

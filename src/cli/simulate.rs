@@ -99,7 +99,11 @@ pub fn run(args: SimulateArgs, console: &Console) -> Result<Exit, CliError> {
         let account = account::text(&(&report.account).into(), console);
         let (summary, counts) = (summary(&report, console), counts(&report, console));
         let alarms = if report.monitors.is_empty() { String::new() } else { alarms(&report, console) + "\n" };
-        console.data(&format!("{account}\n{summary}\n{}\n{alarms}{counts}", urgent(&report, console)));
+        let changed = match report.differences.as_slice() {
+            [] => String::new(),
+            _ => "\n".to_owned() + &differences(&report, console),
+        };
+        console.data(&format!("{account}\n{summary}\n{}\n{alarms}{counts}{changed}", urgent(&report, console)));
     }
     let unreadable: Vec<account::Unreadable> =
         report.unreadable.iter().map(|file| (file.path.as_path(), file.rows, file.problem.as_str())).collect();
@@ -217,6 +221,27 @@ pub fn counts(report: &SimulateReport, console: &Console) -> String {
             format!("{:.1}", one.expected),
             one.p05.to_string(),
             one.p95.to_string(),
+        ]);
+    }
+    table.text()
+}
+
+/// What the scenario changes most, as lines; the interval is that of the difference.
+fn differences(report: &SimulateReport, console: &Console) -> String {
+    let days = report.differences.first().map_or(0, |one| one.days);
+    let expected = format!("{} {days} d", console.word(Word::ExpectedWithin));
+    let [group, mode, scenario, difference] =
+        [Word::Group, Word::FailureMode, Word::UnderScenario, Word::Difference].map(|word| console.word(word));
+    let mut table = Table::new(&[group, mode, &expected, scenario, difference, "5 %", "95 %"]);
+    for one in &report.differences {
+        table.row([
+            one.group.clone(),
+            one.failure_mode.clone(),
+            format!("{:.1}", one.expected),
+            format!("{:.1}", one.expected_scenario),
+            format!("{:+.1}", one.difference()),
+            format!("{:+.1}", one.difference_p05),
+            format!("{:+.1}", one.difference_p95),
         ]);
     }
     table.text()

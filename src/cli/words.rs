@@ -141,6 +141,8 @@ words! {
     FailedNotReplaced "failed, not replaced yet" "已故障,尚未更换"
     LimitWithin "limit within" "到达限值"
     ExpectedWithin "expected within" "预期故障数"
+    Difference "difference" "差异"
+    UnderScenario "under the scenario" "情景下"
     Group "group" "分组"
     DemoSimulate "simulating it forward" "预测未来"
     DemoUrgent "most urgent vehicles" "最紧急的车辆"

@@ -46,5 +46,5 @@ pub use plan::ScorePlan;
 pub use report::{ScoreReport, Timings};
 pub use score::score;
 pub use simulate::simulate;
-pub use simulate_plan::{SimulatePlan, SimulateReport};
+pub use simulate_plan::{ExpectedDifference, SimulatePlan, SimulateReport};
 pub use verify::{VerifyPlan, VerifyReport, verify};

@@ -14,7 +14,7 @@ use super::histories::Histories;
 use super::prepare::Prepared;
 use super::report::day_text;
 use super::score::{thread_pool, warn};
-use super::simulate_memory::{batch_rows, check_memory};
+use super::simulate_memory::{batch_rows, check_cohorts, check_memory};
 use super::simulate_passes::{MOST_SOURCE_WEEKS, Reader, request};
 use super::simulate_plan::{SimulatePlan, SimulateReport};
 use super::simulate_setup::{Setup, mark, marks, zone};
@@ -181,6 +181,7 @@ fn followed(
     let mut starts = PartStarts::new(&prepared.parts, vehicles, as_of_day);
     let latest = AtomicI32::new(i32::MIN);
     let reader = Reader { plan, prepared, setup, histories, control };
+    check_cohorts(plan, &kernels())?;
     control.emit(Event::Stage { name: "cohorts", total_rows: None });
     let mut seen = reader.cohorts(&starts, as_of_day, &kernels(), &open_damage, &latest)?;
     let found = latest.load(Ordering::Relaxed);
@@ -209,12 +210,17 @@ fn followed(
         .collect();
     let weeks_on_record: Vec<usize> =
         records.iter().map(|zone| zone.on_record.iter().filter(|&&week| week).count()).collect();
-    let poor = weeks_on_record.iter().filter(|&&weeks| weeks < plan.horizon_weeks).count();
+    let known = cohorts.known_vehicles();
+    let peopled: Vec<usize> = (weeks_on_record.iter().zip(known))
+        .filter(|(weeks, known)| **weeks > 0 || *known > 0)
+        .map(|(weeks, _)| *weeks)
+        .collect();
+    let poor = peopled.iter().filter(|&&weeks| weeks < plan.horizon_weeks).count();
     if poor > 0 {
         let (horizon, most) = (plan.horizon_weeks, weeks_on_record.iter().max().unwrap_or(&0));
         let text = format!(
             "the horizon is {horizon} weeks, and the records of {poor} of {} zones are shorter (the longest is {most} weeks): their futures repeat what there is (flag horizon_beyond_records)",
-            records.len()
+            peopled.len()
         );
         warn(&mut warnings, control, text);
     }
@@ -316,12 +322,13 @@ fn followed(
             Ok(Side { kernel, means_q48, open: &open_survival, backend: RwLock::new(open_survival()?), expected })
         })
         .collect::<Result<Vec<_>, BackendError>>()?;
-    let survivor = Survivor { world, sides, open_damage: &open_damage, done: Mutex::new(Forecasts::default()) };
+    let silent: Vec<u32> = (0..vehicles.known as u32).filter(|&vehicle| !seen.known[vehicle as usize]).collect();
+    let done = Forecasts::with_room(seen.vehicles as usize + silent.len(), prepared.parts.rows.len());
+    let survivor = Survivor { world, sides, open_damage: &open_damage, done: Mutex::new(done) };
     control.emit(Event::Stage { name: "futures", total_rows: None });
     let lags = survivor.world.courses.not_yet().len();
     let scan =
         reader.vehicles(as_of_day, &calendar, lags, &|chunk| Ok(survivor.take(chunk)?), &|| Ok(survivor.restart()?))?;
-    let silent: Vec<u32> = (0..vehicles.known as u32).filter(|&vehicle| !seen.known[vehicle as usize]).collect();
     for vehicles in silent.chunks(SILENT_VEHICLES) {
         control.check()?;
         survivor.take_without_records(vehicles)?;
@@ -339,8 +346,9 @@ fn followed(
         zone_of_cell: &setup.zone_of_cell,
         count: plan.count,
     };
-    for (sums, seen) in sums.iter_mut().zip(&seen.sums) {
-        let weeks_lives = seen.zones_lives(&cohorts);
+    let of_sides = std::iter::once(&cohorts).chain(&changed_cohorts);
+    for ((sums, seen), cohorts) in sums.iter_mut().zip(&seen.sums).zip(of_sides) {
+        let weeks_lives = seen.zones_lives(cohorts);
         sums.successors = pool.install(|| followed.successors(&sums.survival, &sums.expected, &weeks_lives));
     }
     let [damage, damage_why] = damage_on.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -1,10 +1,24 @@
 //! What a simulation takes of the memory: batches of whole vehicles, sums over groups.
 
+use super::simulate_passes::MOST_SOURCE_WEEKS;
 use super::simulate_plan::SimulatePlan;
 use super::simulate_setup::Setup;
 use crate::backend::survival::PathPlan;
-use crate::simulate::count_law::EXACT_PARTS;
+use crate::simulate::cohort::CohortSums;
 use crate::simulate::error::SimulateError;
+use crate::simulate::large_parts::LargeParts;
+use crate::simulate::profile::Kernel;
+
+/// Refuses sums over cohorts that take more than the plan's limit: those of all batches, and of one a thread.
+pub fn check_cohorts(plan: &SimulatePlan, kernels: &[Kernel]) -> Result<(), SimulateError> {
+    let of =
+        |kernel: &Kernel| CohortSums::bytes(kernel.cohorts.len(), kernel.model.mechanisms.len(), MOST_SOURCE_WEEKS);
+    let each = kernels.iter().map(of).fold(0_u64, u64::saturating_add);
+    let bytes = each.saturating_mul(1 + plan.threads.max(1) as u64);
+    let (limit, cohorts) = (plan.memory_limit_bytes as u64, kernels.iter().map(|kernel| kernel.cohorts.len()).max());
+    let cohorts = cohorts.unwrap_or(0);
+    if bytes > limit { Err(SimulateError::TooManyCohorts { cohorts, bytes, limit }) } else { Ok(()) }
+}
 
 /// Refuses sums over groups that take more than the plan's limit.
 pub fn check_memory(plan: &SimulatePlan, setup: &Setup, paths: &PathPlan, modes: usize) -> Result<(), SimulateError> {
@@ -12,9 +26,12 @@ pub fn check_memory(plan: &SimulatePlan, setup: &Setup, paths: &PathPlan, modes:
     let counts = setup.cells as u64 * modes as u64 * paths.columns() as u64;
     // When successors fail, by zone, mode, path and week.
     let successors = (paths.zones * modes) as u64 * (8 * paths.paths * paths.weeks) as u64;
-    // Two sums of eight bytes a path, and once more when they are handed out; expected counts, and those of few parts.
-    let of_cells = counts.saturating_mul(32 * paths.paths as u64 + 96 + 8 * EXACT_PARTS as u64);
-    let bytes = of_cells.saturating_add(successors).saturating_mul(sides);
+    // Two sums of eight bytes a path, and once more when they are handed out; expected counts, and the parts that are told apart.
+    let apart = (size_of::<LargeParts>() + LargeParts::MOST_BYTES) as u64;
+    let of_cells = counts.saturating_mul(32 * paths.paths as u64 + 96 + apart);
+    // Which weeks are lived again, for both sides; twice, for a backend has its own.
+    let weeks = 2 * (paths.source_week.len() * size_of::<u16>()) as u64;
+    let bytes = of_cells.saturating_add(successors).saturating_mul(sides).saturating_add(weeks);
     let limit = plan.memory_limit_bytes as u64;
     if bytes > limit { Err(SimulateError::TooManyGroups { groups: setup.cells, bytes, limit }) } else { Ok(()) }
 }
@@ -24,12 +41,12 @@ pub fn batch_bytes(plan: &SimulatePlan) -> usize {
     plan.memory_limit_bytes / 4 / plan.threads.max(1)
 }
 
-/// What a vehicle of a batch takes besides its records: profiles as u64, as filled, as packed, slots and masks; of every
-/// part its results by week, and the chances to have failed in each past week, unreported.
+/// What a vehicle of a batch takes besides its records: profiles as u64 and as filled, those of a scenario too, as
+/// packed, slots and masks; of every part its results by week, and the chances to have failed in each past week, unreported.
 pub fn vehicle_bytes(weeks: usize, mechanisms: usize, parts: usize, horizon_weeks: usize, lags: usize) -> usize {
     // Marks beside the weeks: of the forecasts, of a quarter, of alerts.
     let columns = horizon_weeks + 8;
-    weeks * mechanisms * 32 + parts * (columns * 8 + lags * size_of::<f64>() + size_of::<Vec<f64>>())
+    weeks * mechanisms * 40 + parts * (columns * 8 + lags * size_of::<f64>() + size_of::<Vec<f64>>())
 }
 
 /// The rows that a batch holds.

@@ -100,17 +100,17 @@ impl Reader<'_> {
         latest: &AtomicI32,
     ) -> Result<Seen, EngineError> {
         let calendar = self.calendar(starts, as_of_day, MOST_SOURCE_WEEKS);
-        let nothing = || Seen {
-            sums: (kernels.iter())
-                .map(|kernel| CohortSums::new(kernel.cohorts.len(), kernel.model.mechanisms.len(), calendar.weeks))
-                .collect(),
-            known: vec![false; self.prepared.dataset.vehicles.known],
-            vehicles: 0,
+        let no_sums = || -> Vec<CohortSums> {
+            let of =
+                |kernel: &Kernel| CohortSums::new(kernel.cohorts.len(), kernel.model.mechanisms.len(), calendar.weeks);
+            kernels.iter().map(of).collect()
         };
+        let nothing =
+            || Seen { sums: no_sums(), known: vec![false; self.prepared.dataset.vehicles.known], vehicles: 0 };
         let seen = Mutex::new(nothing());
         let take = |chunk: &Chunk| -> Result<(), SinkError> {
             let batch = BatchSlots::new(chunk, &calendar);
-            let mut own: Vec<CohortSums> = nothing().sums;
+            let mut own = no_sums();
             for (kernel, own) in kernels.iter().zip(&mut own) {
                 let profiles = batch.sum(chunk, kernel, &calendar, open)?;
                 let length = kernel.model.mechanisms.len() * calendar.weeks;

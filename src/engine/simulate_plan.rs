@@ -167,6 +167,8 @@ pub struct SimulateReport {
     pub forecasts: Option<KeptForecasts>,
     /// The largest counts to expect.
     pub counts: Vec<ExpectedCount>,
+    /// What the scenario changes most, the largest first; none without one.
+    pub differences: Vec<ExpectedDifference>,
     pub seconds: f64,
     pub manifest: Manifest,
     /// `None`: no state was kept.
@@ -249,6 +251,26 @@ pub struct ExpectedCount {
     pub expected: f64,
     pub p05: i64,
     pub p95: i64,
+}
+
+/// What a scenario does to a count of a group over the longest of the forecasts' windows.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ExpectedDifference {
+    pub group: String,
+    pub failure_mode: String,
+    pub days: i32,
+    pub expected: f64,
+    pub expected_scenario: f64,
+    /// Between which nine in ten paths lie.
+    pub difference_p05: f64,
+    pub difference_p95: f64,
+}
+
+impl ExpectedDifference {
+    /// Failures more than without the scenario.
+    pub fn difference(&self) -> f64 {
+        self.expected_scenario - self.expected
+    }
 }
 
 #[cfg(test)]

@@ -203,12 +203,11 @@ fn cells(plan: &SimulatePlan, prepared: &Prepared) -> Result<Cells, SimulateErro
     match &plan.groups {
         None => by.extend(attribute(prepared, "--groups", None, GROUP_ATTRIBUTE)?),
         Some(names) => {
-            for name in names {
+            for name in (0..names.len()).filter(|&at| !names[..at].contains(&names[at])).map(|at| &names[at]) {
                 by.extend(attribute(prepared, "--groups", Some(name), name)?);
             }
         }
     }
-    by.dedup_by_key(|attribute| attribute.name.clone());
     let known = prepared.dataset.vehicles.known;
     let code = |attribute: &Attribute, vehicle: usize| attribute.code.get(vehicle).copied().unwrap_or(NO_VALUE);
     let zone = zone(plan, prepared)?;

@@ -6,7 +6,9 @@ use super::error::EngineError;
 use super::monitor_report::Monitoring;
 use super::prepare::Prepared;
 use super::simulate_monitors::findings;
-use super::simulate_plan::{CountLaws, ExpectedCount, KeptForecasts, SimulateNight, SimulatePlan, SimulateReport};
+use super::simulate_plan::{
+    CountLaws, ExpectedCount, ExpectedDifference, KeptForecasts, SimulateNight, SimulatePlan, SimulateReport,
+};
 use super::simulate_setup::Setup;
 use super::simulate_urgent::{NAMED, urgent};
 use crate::backend::survival::PathPlan;
@@ -17,9 +19,10 @@ use crate::fleet::state::consumed::earlier_inputs;
 use crate::fleet::writer::{OutputFolder, WriteError};
 use crate::simulate::alerts::Watched;
 use crate::simulate::expected::FleetSums;
-use crate::simulate::fleet_forecast::{self, CountForecast, Counting};
+use crate::simulate::fleet_forecast::{self, CountForecast, Counting, Window};
 use crate::simulate::forecast::{self, ForecastRows};
 use crate::simulate::report_delay::ReportDelay;
+use crate::simulate::scenario::Difference;
 use crate::simulate::survive::{FORECAST_DAYS, Forecasts};
 use crate::simulate::{alerts, scenario, table};
 
@@ -152,7 +155,11 @@ pub fn written(
             monitors.map_err(|error| EngineError::Internal { what: error.to_string() })?,
         );
     }
+    let changed_most = changed_most(&differences, setup, &mode_ids, results.calendar_day);
     if let Some(changed) = &setup.changed {
+        let largest = serde_json::to_value(&changed_most);
+        let largest = largest.map_err(|error| EngineError::Internal { what: error.to_string() })?;
+        details.insert("scenario_largest_differences".to_owned(), largest);
         details.insert("scenario".to_owned(), changed.scenario.name.clone().into());
         details.insert("scenario_blake3".to_owned(), changed.scenario.hash.clone().into());
     }
@@ -223,6 +230,7 @@ pub fn written(
             paths: paths.paths,
         }),
         counts: largest(&counts, setup, &mode_ids, results.calendar_day),
+        differences: changed_most,
         seconds,
         manifest,
         night,
@@ -274,26 +282,60 @@ fn laws(counts: &[CountForecast], setup: &Setup, mode_ids: &[String]) -> Vec<Cou
     named.collect()
 }
 
-/// The largest counts of the groups' values (of the fleet, where there is no other group) over the longest of the
-/// forecasts' windows that the horizon holds.
-fn largest(counts: &[CountForecast], setup: &Setup, mode_ids: &[String], today: i32) -> Vec<ExpectedCount> {
+/// Of rows about windows of groups those of the groups' values (of the fleet, where there is no other group) over the
+/// longest of the forecasts' windows that the horizon holds, and its days.
+fn of_longest<'r, Row>(
+    rows: &'r [Row],
+    key: fn(&Row) -> (usize, Window),
+    setup: &Setup,
+    today: i32,
+) -> (Vec<&'r Row>, i32) {
     let by_value = setup.groups.iter().any(|group| group.value.is_some());
-    let asked =
-        |row: &&CountForecast| row.window.name == "to_date" && setup.groups[row.group].value.is_some() == by_value;
-    let days = |row: &CountForecast| row.window.days.1 - today;
+    let asked = |row: &&Row| {
+        let (group, window) = key(row);
+        window.name == "to_date" && setup.groups[group].value.is_some() == by_value
+    };
+    let days = |row: &Row| key(row).1.days.1 - today;
     let usual = |days: i32| FORECAST_DAYS.iter().any(|&usual| usual as i32 == days);
-    let longest = counts.iter().filter(asked).map(days).filter(|&days| usual(days)).max();
-    let mut rows: Vec<&CountForecast> = counts.iter().filter(asked).filter(|row| Some(days(row)) == longest).collect();
+    let longest = rows.iter().filter(asked).map(days).filter(|&days| usual(days)).max();
+    (rows.iter().filter(asked).filter(|row| Some(days(row)) == longest).collect(), longest.unwrap_or(0))
+}
+
+fn name_of(group: usize, setup: &Setup) -> String {
+    let group = &setup.groups[group];
+    group.value.clone().unwrap_or_else(|| group.group_by.clone())
+}
+
+/// The largest counts.
+fn largest(counts: &[CountForecast], setup: &Setup, mode_ids: &[String], today: i32) -> Vec<ExpectedCount> {
+    let (mut rows, days) = of_longest(counts, |row| (row.group, row.window), setup, today);
     rows.sort_by(|a, b| b.expected.total_cmp(&a.expected));
     let count = |row: &CountForecast| ExpectedCount {
-        group: setup.groups[row.group].value.clone().unwrap_or_else(|| setup.groups[row.group].group_by.clone()),
+        group: name_of(row.group, setup),
         failure_mode: mode_ids[row.mode].clone(),
-        days: days(row),
+        days,
         expected: row.expected,
         p05: row.quantiles[0],
         p95: row.quantiles[2],
     };
     rows.into_iter().take(NAMED).map(count).collect()
+}
+
+/// The largest differences that a scenario makes, up or down.
+fn changed_most(differences: &[Difference], setup: &Setup, mode_ids: &[String], today: i32) -> Vec<ExpectedDifference> {
+    let (mut rows, days) = of_longest(differences, |row| (row.key.0, row.key.2), setup, today);
+    let size = |row: &Difference| (row.expected_scenario - row.expected).abs();
+    rows.sort_by(|a, b| size(b).total_cmp(&size(a)));
+    let difference = |row: &Difference| ExpectedDifference {
+        group: name_of(row.key.0, setup),
+        failure_mode: mode_ids[row.key.1].clone(),
+        days,
+        expected: row.expected,
+        expected_scenario: row.expected_scenario,
+        difference_p05: row.bounds[0],
+        difference_p95: row.bounds[1],
+    };
+    rows.into_iter().take(NAMED).map(difference).collect()
 }
 
 fn provenance(prepared: &Prepared, as_of: &str, plan: &SimulatePlan) -> Vec<(String, String)> {

@@ -84,6 +84,13 @@ impl Cohorts {
         self.masks.is_empty()
     }
 
+    /// Known vehicles of each zone.
+    pub fn known_vehicles(&self) -> Vec<usize> {
+        let mut vehicles = vec![0; self.zones.len()];
+        self.of_vehicle.iter().for_each(|&cohort| vehicles[self.zone_of[cohort as usize] as usize] += 1);
+        vehicles
+    }
+
     /// The cohort of a vehicle.
     pub fn of(&self, vehicle: u32) -> usize {
         self.of_vehicle.get(vehicle as usize).copied().unwrap_or(self.unlisted) as usize
@@ -109,6 +116,12 @@ impl CohortSums {
             vehicles: vec![0; cohorts * weeks],
             increments_q48: vec![0; cohorts * mechanisms * weeks],
         }
+    }
+
+    /// What such sums take of the memory.
+    pub fn bytes(cohorts: usize, mechanisms: usize, weeks: usize) -> u64 {
+        let of_week = size_of::<u64>() + mechanisms * size_of::<u128>();
+        (cohorts as u64).saturating_mul((weeks * of_week) as u64)
     }
 
     /// Adds a vehicle's weeks: `increments_q48[mechanism * weeks + week]`, and whether each week has records.
@@ -240,6 +253,7 @@ mod tests {
         // Nobody else is under the conditions of cohort 1, so the fleet stands in.
         assert_eq!(means[4..8], [24, 70, 5, 0]);
         assert_eq!(sums.zone_vehicles(&cohorts(), 1), [1, 1, 1, 0]);
+        assert_eq!(cohorts().known_vehicles(), [1, 2, 0]);
     }
 
     #[test]
@@ -263,6 +277,8 @@ mod tests {
             whole.add(cohort, &[true, true], &increments);
         }
         assert_ne!(a, whole);
+        let held = size_of_val(whole.vehicles.as_slice()) + size_of_val(whole.increments_q48.as_slice());
+        assert_eq!(CohortSums::bytes(3, 1, 2), held as u64);
         a.merge(&b);
         assert_eq!(a, whole);
     }

@@ -9,19 +9,12 @@
 //!
 //! [`exact`] is the law itself. Over 1,200 random groups of up to 400 parts no probability of at most k is off by more
 //! than 0.0011 where no chance exceeds 0.2. A few parts that fail almost surely among many that hardly do are another
-//! matter (3 of 0.999 among 300 of 0.002: 0.17), so up to [`EXACT_PARTS`] parts with more than [`LARGE_CHANCE`] get
-//! their exact law, and the others that of the moments they leave ([`of_parts`]): each such part's chance on a path is
-//! its mean over paths with all their odds raised alike, so that they add up to their share of the path's mean. Of more
-//! large chances than that the moments must say enough: 65 of 0.999 among 3,000 of 0.002 are off by 0.05.
+//! matter (3 of 0.999 among 300 of 0.002: 0.17), so parts with large chances are told apart ([`super::large_parts`]).
 
 use crate::model::normal;
 
 /// Variance from which a count is smooth enough for the normal law.
 pub const SMOOTH_VARIANCE: f64 = 100.0;
-/// Parts with large chances of a group up to which the exact law is taken.
-pub const EXACT_PARTS: usize = 64;
-/// Chances up to which moments say enough.
-pub const LARGE_CHANCE: f64 = 0.05;
 /// Standard deviations of a law that are looked at.
 const REACH: f64 = 8.0;
 
@@ -53,49 +46,6 @@ pub fn exact(chances: &[f64]) -> Vec<f64> {
     law
 }
 
-/// The law of a group on a path, given the mean chances of its parts with large ones, what these add up to on the path,
-/// and the moments of all parts there.
-pub fn of_parts(large: &[f64], sum: f64, all: Moments) -> CountLaw {
-    let large = tilted(large, sum);
-    let mean = (all.mean - large.iter().sum::<f64>()).max(0.0);
-    let squares = (all.squares - large.iter().map(|p| p * p).sum::<f64>()).clamp(0.0, mean);
-    let (law, rest) = (exact(&large), CountLaw::of(Moments { mean, squares }));
-    if mean <= 1e-12 * all.mean {
-        return CountLaw::from_law(&law);
-    }
-    let most = law.len() + rest.most() as usize;
-    let at_most = |k: usize| law.iter().enumerate().map(|(large, p)| p * rest.at_most(k as i64 - large as i64)).sum();
-    CountLaw::Table((0..most).map(at_most).collect())
-}
-
-/// The chances with all odds multiplied alike so that they add up to `sum`, as far as chances can.
-fn tilted(chances: &[f64], sum: f64) -> Vec<f64> {
-    let at = |log_odds: f64| -> Vec<f64> {
-        let factor = libm::exp(log_odds);
-        chances.iter().map(|p| p * factor / (1.0 - p + p * factor)).collect()
-    };
-    let (mut low, mut high) = (-40.0, 40.0);
-    let mut log_odds = 0.0;
-    let mut found = chances.to_vec();
-    // Newton within a bracket: the sum rises with the odds.
-    for _ in 0..60 {
-        let off = found.iter().sum::<f64>() - sum;
-        if off.abs() <= 1e-12 * sum {
-            break;
-        }
-        if off > 0.0 {
-            high = log_odds
-        } else {
-            low = log_odds
-        }
-        let slope: f64 = found.iter().map(|p| p * (1.0 - p)).sum();
-        let next = log_odds - off / slope;
-        log_odds = if next > low && next < high { next } else { 0.5 * (low + high) };
-        found = at(log_odds);
-    }
-    found
-}
-
 /// The chance of at most k, by the moments.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CountLaw {
@@ -118,7 +68,7 @@ impl CountLaw {
             let deviation = libm::sqrt(variance);
             return Self::Smooth { mean: moments.mean, deviation, skewness: third / (variance * deviation) };
         }
-        Self::Table(binomial(moments))
+        Self::Table(cumulated(&binomial(moments)))
     }
 
     /// A law that is known one by one.
@@ -153,7 +103,7 @@ impl CountLaw {
     }
 
     /// Counts beyond which nothing is to be found.
-    fn most(&self) -> i64 {
+    pub fn most(&self) -> i64 {
         match self {
             Self::Table(at_most) => at_most.len() as i64,
             Self::Smooth { mean, deviation, .. } => libm::ceil(mean + REACH * deviation) as i64,
@@ -179,8 +129,8 @@ pub fn mixture_below_and_up_to(laws: &[CountLaw], k: i64) -> (f64, f64) {
     (mean(k - 1), mean(k))
 }
 
-/// The binomial law of Σp²-matched trials, as far as it is not negligible, cumulated.
-fn binomial(Moments { mean, squares }: Moments) -> Vec<f64> {
+/// The binomial law of Σp²-matched trials, as far as it is not negligible.
+pub fn binomial(Moments { mean, squares }: Moments) -> Vec<f64> {
     if mean <= 0.0 {
         return vec![1.0];
     }
@@ -200,7 +150,7 @@ fn binomial(Moments { mean, squares }: Moments) -> Vec<f64> {
     law.resize(law.len().max(other.len()), 0.0);
     law.iter_mut().for_each(|p| *p *= share);
     law.iter_mut().zip(other).for_each(|(p, other)| *p += (1.0 - share) * other);
-    cumulated(&law)
+    law
 }
 
 /// The binomial law of so many trials; where the mean asks for more, the narrowest law that there is.
@@ -240,21 +190,21 @@ fn density(x: f64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::fixed::threefry::threefry2x32;
 
-    fn chances(group: u32, parts: u32, largest: f64) -> Vec<f64> {
+    pub fn chances(group: u32, parts: u32, largest: f64) -> Vec<f64> {
         // Most are small and a few are not, as in a fleet.
         let draw = |part: u32| f64::from(threefry2x32([group, 1], [part, 0])[0]) / 4_294_967_296.0;
         (0..parts).map(|part| largest * libm::pow(draw(part), 3.0)).collect()
     }
 
-    fn moments(chances: &[f64]) -> Moments {
+    pub fn moments(chances: &[f64]) -> Moments {
         Moments { mean: chances.iter().sum(), squares: chances.iter().map(|p| p * p).sum() }
     }
 
-    fn worst(law: &CountLaw, exact: &[f64]) -> f64 {
+    pub fn worst(law: &CountLaw, exact: &[f64]) -> f64 {
         let mut up_to = 0.0;
         let off = exact.iter().enumerate().map(|(k, p)| {
             up_to += p;
@@ -294,47 +244,6 @@ mod tests {
         }
         assert!(few < 0.05 && all < 0.017 && small < 0.0011, "{few} {all} {small}");
         assert!(poisson > 0.03, "{poisson}: the comparison would not see a wrong law");
-    }
-
-    #[test]
-    fn few_parts_with_large_chances_have_the_exact_law() {
-        let mut worst_of_moments = 0.0_f64;
-        for group in 0..200 {
-            let chances = chances(group, 1 + group % EXACT_PARTS as u32, 0.95);
-            let (mean, law) = (chances.iter().sum::<f64>(), exact(&chances));
-            assert!(worst(&of_parts(&chances, mean, moments(&chances)), &law) < 1e-12);
-            worst_of_moments = worst_of_moments.max(worst(&CountLaw::of(moments(&chances)), &law));
-            // On a path with other weather the mean is the path's.
-            for factor in [0.5, 1.3] {
-                let sum = (factor * mean).min(0.98 * chances.len() as f64);
-                let tilted = tilted(&chances, sum);
-                assert!((tilted.iter().sum::<f64>() / sum - 1.0).abs() < 1e-9, "{group}");
-                assert!(tilted.iter().all(|p| (0.0..=1.0).contains(p)));
-            }
-        }
-        assert!(worst_of_moments > 0.02, "{worst_of_moments}: the moments would do");
-        let nothing = Moments { mean: 0.0, squares: 0.0 };
-        for nothing in [of_parts(&[], 0.0, nothing), of_parts(&[0.0, 0.0], 0.0, nothing)] {
-            assert!((nothing.at_most(0) - 1.0).abs() < 1e-12, "chances of zero stay zero");
-        }
-    }
-
-    #[test]
-    fn a_few_overdue_parts_among_many_healthy_ones_stand_by_themselves() {
-        for (overdue, chance, healthy) in [(3, 0.999, 300), (64, 0.9, 5_000), (1, 0.5, 40), (8, 0.97, 100_000)] {
-            let large = vec![chance; overdue];
-            let all: Vec<f64> = large.iter().copied().chain(vec![0.002; healthy]).collect();
-            let law = exact(&all);
-            let off = worst(&of_parts(&large, chance * overdue as f64, moments(&all)), &law);
-            assert!(off < 5e-4, "{overdue} of {chance}: {off}");
-        }
-        let all: Vec<f64> = [0.999; 3].into_iter().chain([0.002; 300]).collect();
-        let off = worst(&CountLaw::of(moments(&all)), &exact(&all));
-        assert!((0.1..0.2).contains(&off), "{off}: the moments would do");
-        // More of them than are told apart.
-        let all: Vec<f64> = [0.999; 65].into_iter().chain([0.002; 3_000]).collect();
-        let off = worst(&CountLaw::of(moments(&all)), &exact(&all));
-        assert!(off < 0.06, "{off}");
     }
 
     #[test]

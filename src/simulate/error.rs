@@ -30,6 +30,10 @@ pub enum SimulateError {
     )]
     TooManyGroups { groups: usize, bytes: u64, limit: u64 },
     #[error(
+        "{cohorts} cohorts (a climate zone and what the model asks of a vehicle) need {bytes} bytes for their weeks, more than the memory limit of {limit}: raise it, name fewer --threads, or --zones with fewer values"
+    )]
+    TooManyCohorts { cohorts: usize, bytes: u64, limit: u64 },
+    #[error(
         "--count reports: fewer than {FEWEST_EVENTS} failures of the model's components say when they occurred and when they were reported; name reported_on under [events] in dataset.toml, or count failures"
     )]
     NoReportDays,

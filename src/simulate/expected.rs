@@ -8,8 +8,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::count_law::{EXACT_PARTS, LARGE_CHANCE};
 use super::course::{Course, Courses};
+use super::large_parts::LargeParts;
 use super::successors::Successors;
 use super::weeks::DAYS_PER_WEEK;
 use crate::backend::survival::{Mark, PART_BITS, PathPlan, SurvivalSums};
@@ -50,9 +50,9 @@ pub struct ExpectedRow {
     /// Σ (m² − E[N (N − 1)] − p²) with a part's expected count m and first chance p: what the sum of squares has beyond
     /// the kernel's.
     pub squares_q48: Vec<i128>,
-    /// Of each part that has more than [`LARGE_CHANCE`] in a column its expected count by column, without successors;
-    /// `None`: more than [`EXACT_PARTS`].
-    pub parts: Option<Vec<Vec<f64>>>,
+    /// Of each column the parts with more than [`super::large_parts::LARGE_CHANCE`] in it, by their expected counts
+    /// without successors.
+    pub large: Vec<LargeParts>,
 }
 
 /// Sums of all cells and modes while parts are added.
@@ -82,7 +82,7 @@ impl ExpectedRow {
             returned_q48: zero(),
             standing_q48: zero(),
             squares_q48: zero(),
-            parts: Some(Vec::new()),
+            large: vec![LargeParts::default(); columns],
         }
     }
 
@@ -98,16 +98,7 @@ impl ExpectedRow {
         ] {
             to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
         }
-        self.add_parts(other.parts.clone());
-    }
-
-    fn add_parts(&mut self, more: Option<Vec<Vec<f64>>>) {
-        let both = self.parts.take().zip(more);
-        let few = both.filter(|(parts, more)| parts.len() + more.len() <= EXACT_PARTS);
-        self.parts = few.map(|(mut parts, mut more)| {
-            parts.append(&mut more);
-            parts
-        });
+        self.large.iter_mut().zip(&other.large).for_each(|(to, from)| to.merge(from));
     }
 }
 
@@ -131,13 +122,9 @@ impl ExpectedSums {
         ] {
             to.iter_mut().zip(from).for_each(|(to, from)| *to += fixed(*from));
         }
-        if row.parts.is_some() {
-            let standing = counts.standing.iter().copied().chain(std::iter::repeat(0.0));
-            let part = counts.first.iter().zip(standing).map(|(first, standing)| first + standing);
-            let part: Vec<f64> = part.collect();
-            if part.iter().any(|&count| count > LARGE_CHANCE) {
-                row.add_parts(Some(vec![part]));
-            }
+        let standing = counts.standing.iter().copied().chain(std::iter::repeat(0.0));
+        for ((large, first), standing) in row.large.iter_mut().zip(&counts.first).zip(standing) {
+            large.add(first + standing);
         }
     }
 
@@ -240,4 +227,30 @@ pub fn by_column(weekly: &[f64], plan: &PathPlan, share: &dyn Fn(usize) -> f64) 
         columns.push(whole + rest);
     }
     columns
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulate::count_law::{Moments, exact, tests::worst};
+
+    #[test]
+    fn a_window_has_the_exact_law_however_likely_failures_are_in_a_longer_one() {
+        // 30 days, and the 365 of an alert, within which half of the healthy parts are likely to fail.
+        let healthy = |part: usize| if part.is_multiple_of(2) { [0.002, 0.3] } else { [0.001, 0.02] };
+        let parts: Vec<[f64; 2]> = (0..297).map(healthy).chain([[0.999, 1.0]; 3]).collect();
+        let sums = ExpectedSums::new(1, 2);
+        for part in &parts {
+            sums.add(0, &PartCounts { first: part.to_vec(), ..PartCounts::default() });
+        }
+        let rows = sums.finish();
+        let Some(row) = &rows[0] else { panic!("nothing was added") };
+        for column in 0..2 {
+            let chances: Vec<f64> = parts.iter().map(|part| part[column]).collect();
+            let all = Moments { mean: chances.iter().sum(), squares: chances.iter().map(|p| p * p).sum() };
+            let large = &row.large[column];
+            let off = worst(&large.law(large.sum(), all), &exact(&chances));
+            assert!(off < 5e-4, "column {column}: {off}");
+        }
+    }
 }

@@ -13,9 +13,9 @@ pub enum Flag {
     /// Less than a year of records: seasons it has not seen are its cohort's, at the vehicle's own pace.
     SeasonsFromCohort,
     /// More than one week in [`GAP_SHARE`] between first and last record has none: its cohort's mean, at the
-    /// vehicle's own pace, stands there.
+    /// vehicle's own pace, stands there, in the clocks and in the futures.
     GapsFromCohort,
-    /// No record in the last [`STALE_DAYS`] days: the clocks have stood still since.
+    /// No record in the last [`STALE_DAYS`] days: the clocks have gone on with its cohort's mean at its own pace.
     NoRecentRecords,
     /// The records begin later than the part: its use before is estimated from its mean since, and where no
     /// replacement is on record, from what renewals nobody wrote down leave of it.

@@ -34,9 +34,10 @@ use std::sync::Arc;
 use arrow::array::{Float64Array, Int64Array, RecordBatch};
 use rayon::prelude::*;
 
-use super::count_law::{CountLaw, LARGE_CHANCE, Moments, of_parts, quantile};
+use super::count_law::{CountLaw, Moments, quantile};
 use super::expected::{CountKind, ExpectedRow, FleetSums, by_column, sevenths};
 use super::few_years;
+use super::large_parts::LargeParts;
 use super::parameters::PATHS_PER_WEATHER;
 use super::report_delay::ReportDelay;
 use super::table::{self, Columns};
@@ -138,8 +139,8 @@ pub struct GroupCounts {
     pub first: Vec<f64>,
     /// `[column * paths + path]`.
     moments: Vec<Moments>,
-    /// `[column]`: the chances of the parts with large ones, rising; empty: moments say enough.
-    parts: Vec<Vec<f64>>,
+    /// `[column]`; none: moments say enough.
+    large: Vec<LargeParts>,
     paths: usize,
 }
 
@@ -163,10 +164,11 @@ impl GroupCounts {
     fn laws(&self, column: usize) -> Vec<CountLaw> {
         let all = self.moments(column);
         let centre = mean(all.iter().map(|one| one.mean));
-        let large = self.parts[column].as_slice();
-        let law = |&moments: &Moments| match large {
-            [] => CountLaw::of(moments),
-            large => of_parts(large, large.iter().sum::<f64>() * moments.mean / centre, moments),
+        let large = &self.large[column];
+        let expected = large.sum();
+        let law = |&moments: &Moments| match large.is_empty() {
+            true => CountLaw::of(moments),
+            false => large.law(expected * moments.mean / centre, moments),
         };
         all.iter().map(law).collect()
     }
@@ -183,7 +185,7 @@ impl Counting<'_> {
         let mut all = GroupCounts {
             first: vec![0.0; columns],
             moments: vec![Moments { mean: 0.0, squares: 0.0 }; columns * self.plan.paths],
-            parts: vec![Vec::new(); columns],
+            large: vec![LargeParts::default(); columns],
             paths: self.plan.paths,
         };
         let (mut renewed, mut expected) = (vec![0.0; columns], ExpectedRow::new(columns));
@@ -197,13 +199,10 @@ impl Counting<'_> {
             add(&mut renewed, &of_zone.renewed);
             expected.add(&of_zone.expected);
         }
-        for (column, large) in all.parts.iter_mut().enumerate() {
-            let mut parts: Vec<f64> = expected.parts.iter().flatten().map(|part| part[column]).collect();
-            // In whatever order they came.
-            parts.sort_unstable_by(f64::total_cmp);
-            parts.retain(|&chance| chance > LARGE_CHANCE);
+        for (column, mut large) in expected.large.into_iter().enumerate() {
+            large.sort();
             if renewed[column] <= WORTH_PAIRING * all.first[column] {
-                *large = parts;
+                all.large[column] = large;
             }
         }
         all

@@ -7,8 +7,8 @@
 //! [`settle`] makes of a part's chances what a forecast says: it may have failed, reported ([`failed_parts`]) or not
 //! ([`report_delay`]), competes or retires ([`retirement`]), and its successors fail too ([`course`]); [`expected`] adds
 //! that up by group, and [`successors`] says in which weeks and on which paths successors fail. [`forecast`] makes the
-//! rows of the parts, [`fleet_forecast`] counts of groups by [`count_law`], as wide as so short a record asks for
-//! ([`few_years`]), [`alerts`] the list of whom to warn, alarms of [`crate::monitor`]
+//! rows of the parts, [`fleet_forecast`] counts of groups by [`count_law`] and [`large_parts`], as wide as so short a
+//! record asks for ([`few_years`]), [`alerts`] the list of whom to warn, alarms of [`crate::monitor`]
 //! among them. [`scenario`] changes the future and nothing else.
 
 pub mod alerts;
@@ -24,6 +24,7 @@ pub mod flags;
 pub mod fleet_forecast;
 pub mod forecast;
 pub mod future;
+pub mod large_parts;
 pub mod parameters;
 pub mod part_use;
 pub mod paths;

@@ -1,16 +1,20 @@
-//! What a part's mechanisms have used up until today: on record since the part's start, and before the first record.
+//! What a part's mechanisms have used up until today: since the part's start, and before the first record.
+//!
+//! Weeks without a record since, in the midst of the records or after them, count as the futures count them: the cohort's
+//! mean at the vehicle's own pace ([`super::future`]). Nobody can tell a vehicle that stood still from one whose records
+//! were lost; a week in which nothing at all was written is taken for the latter.
 //!
 //! Units: Q48 lives; days since 1970-01-01.
 
 use super::flags::{Flag, Flags};
-use super::profile::{BatchSlots, Profiles};
-use super::survive::{Side, World};
-use super::weeks::DAYS_PER_WEEK;
+use super::profile::{BatchSlots, Calendar};
+use super::survive::{Past, World};
+use super::weeks::{DAYS_PER_WEEK, RecordLength, first_day};
 use crate::model::life;
 use crate::score::flags::LATE_DAYS;
 use crate::score::parts::ScoreRow;
 
-/// What a mechanism used up in a part's place: on record since the part's start, and before the first record.
+/// What a mechanism used up in a part's place: since the part's start or the first record, and before the first record.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Use {
     pub since_q48: u64,
@@ -28,17 +32,18 @@ pub fn earlier_share(uses: &[Use], mode: usize, world: &World) -> f64 {
 
 /// A part's use. What its place used up before the first record is estimated from the mean since, or where there is no
 /// record at all, from the cohort's mean.
-#[expect(clippy::too_many_arguments, reason = "one part of one vehicle in one world")]
+///
+/// `at` and `place`: the vehicle's among those of the batch, and among those in service.
 pub fn part_use(
     batch: &BatchSlots,
-    past: &Profiles,
-    at: usize,
+    past: &Past,
+    (at, place): (usize, usize),
     mechanism: usize,
     row: &ScoreRow,
-    side: &Side,
     world: &World,
     flags: &mut Flags,
 ) -> Use {
+    let side = past.side;
     let one = &batch.vehicles[at];
     let calendar = &world.calendar;
     let start = calendar.starts.day(one.vehicle as usize, row.part);
@@ -46,7 +51,7 @@ pub fn part_use(
     let in_service = start.or(world.vehicles.in_service_day(one.vehicle as usize));
     flags.raise(Flag::StartUnknown, in_service.is_none());
     let in_service = in_service.map(|day| calendar.axis.calendar_day(day));
-    let (first, last) = one.days;
+    let first = one.days.0;
     if one.records == 0 {
         let Some(days) = in_service.map(|day| calendar.as_of_day.saturating_sub(day)).filter(|&days| days > 0) else {
             return Use { since_q48: 0, earlier_q48: 0 };
@@ -60,15 +65,39 @@ pub fn part_use(
         let earlier_q48 = (sum * u128::from(days.unsigned_abs()) / on_record) as u64;
         return Use { since_q48: 0, earlier_q48 };
     }
-    let since_q48 = batch.clock_q48(past, at, mechanism, start, calendar);
+    let on_record_q48 = batch.clock_q48(&past.profiles, at, mechanism, start, calendar);
+    let filled = past.filled.weeks(place, mechanism);
+    let since_q48 = on_record_q48.saturating_add(missing_q48(batch, at, filled, start, calendar));
     let earlier_q48 = match in_service {
         Some(day) if first > day.saturating_add(LATE_DAYS) => {
             flags.raise(Flag::EarlierUseEstimated, true);
             let missing = u128::from((i64::from(first) - i64::from(day) - 1).unsigned_abs());
-            let observed = u128::from((i64::from(last) - i64::from(first) + 1).unsigned_abs());
+            let observed = u128::from((i64::from(calendar.as_of_day) - i64::from(first) + 1).unsigned_abs());
             u64::try_from(u128::from(since_q48) * missing / observed.max(1)).unwrap_or(u64::MAX)
         }
         _ => 0,
     };
     Use { since_q48, earlier_q48 }
+}
+
+/// What a mechanism used up on days without record after a part's start (`None`: after the first record), given the
+/// vehicle's weeks with their gaps filled.
+fn missing_q48(batch: &BatchSlots, at: usize, filled: &[u64], start: Option<i32>, calendar: &Calendar) -> u64 {
+    let start = start.map_or(i64::MIN, |day| i64::from(calendar.axis.calendar_day(day)));
+    let week_days = i64::from(DAYS_PER_WEEK);
+    let use_of = |week: u64, days: i64| u128::from(week) * u128::from(days.unsigned_abs()) / week_days as u128;
+    let missing = &batch.missing_days[at * calendar.weeks..][..calendar.weeks];
+    let mut sum = 0_u128;
+    let mut sunday = i64::from(first_day(calendar.first_week)) - 1;
+    for (&week, &days) in filled.iter().zip(missing) {
+        sunday += week_days;
+        sum += use_of(week, i64::from(days).min(sunday.saturating_sub(start.min(sunday))));
+    }
+    // Days after the last whole week: a record of a day there makes the others days of rest.
+    let last = i64::from(batch.vehicles[at].days.1);
+    if last <= sunday || calendar.length != RecordLength::Day {
+        let days = (i64::from(calendar.as_of_day) - last.max(sunday).max(start)).clamp(0, week_days);
+        sum += filled.last().map_or(0, |&week| use_of(week, days));
+    }
+    u64::try_from(sum).unwrap_or(u64::MAX)
 }

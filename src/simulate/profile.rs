@@ -60,6 +60,7 @@ pub struct VehicleHistory {
     pub records: u32,
     /// First and last calendar day that its records cover.
     pub days: (i32, i32),
+    /// Over the days of [`DISTANCE_DAYS`] whose distance was read.
     pub km_per_day: Option<f64>,
     slots: Range<usize>,
 }
@@ -70,6 +71,8 @@ pub struct BatchSlots {
     pub vehicles: Vec<VehicleHistory>,
     /// `[vehicle * weeks + week]`: whether the week has records.
     pub covered: Vec<bool>,
+    /// The same places: days since the first record that no record covers, in weeks that are not covered.
+    pub missing_days: Vec<u8>,
     slot: Vec<u32>,
     local: Vec<u32>,
     /// Days that a slot's records cover, for spreading, and the first of their ticks (`i32::MAX`: no record).
@@ -92,6 +95,7 @@ impl BatchSlots {
         let mut batch = Self {
             vehicles: Vec::new(),
             covered: Vec::new(),
+            missing_days: Vec::new(),
             slot: Vec::with_capacity(chunk.len()),
             local: Vec::with_capacity(chunk.len()),
             spans: Vec::new(),
@@ -115,6 +119,7 @@ impl BatchSlots {
         Self {
             vehicles: vehicles.iter().map(one).collect(),
             covered: vec![false; vehicles.len() * calendar.weeks],
+            missing_days: vec![0; vehicles.len() * calendar.weeks],
             slot: Vec::new(),
             local: Vec::new(),
             spans: Vec::new(),
@@ -131,20 +136,9 @@ impl BatchSlots {
         };
         let covered = self.covered.len();
         self.covered.resize(covered + calendar.weeks, false);
+        self.missing_days.resize(covered + calendar.weeks, 0);
         self.cover(first_slot, days, covered, calendar);
-        let km_per_day = calendar.distance.and_then(|(column, channel)| {
-            let since = calendar.as_of_day.saturating_sub(DISTANCE_DAYS).max(days.0 - 1);
-            let (mut count, mut codes) = (0_i64, 0_i64);
-            for row in rows.clone() {
-                let code = chunk.codes[column][row];
-                if calendar.axis.day(chunk.tick[row]) > since && code != channel.not_available() {
-                    (count, codes) = (count + 1, codes + channel.first + i64::from(code));
-                }
-            }
-            let km = channel.offset * count as f64 + channel.factor * codes as f64;
-            let days = calendar.as_of_day - since;
-            (count > 0 && days > 0).then(|| km / f64::from(days))
-        });
+        let km_per_day = km_per_day(chunk, rows.clone(), &self.spans, &self.slot, calendar);
         self.vehicles.push(VehicleHistory {
             vehicle,
             records: rows.len() as u32,
@@ -203,30 +197,30 @@ impl BatchSlots {
     }
 
     /// Marks the weeks that have records: for days any, for longer records those wholly covered. The week in which a
-    /// history begins counts if it begins on Monday.
+    /// history begins counts if it begins on Monday; what of a later week is not covered is missing.
     fn cover(&mut self, first_slot: usize, (first, _): (i32, i32), covered: usize, calendar: &Calendar) {
         let place = |week: i32| usize::try_from(week - calendar.first_week).ok().filter(|&week| week < calendar.weeks);
-        if calendar.length == RecordLength::Day {
-            for slot in first_slot..self.spans.len() {
-                let monday = self.spans[slot].0;
-                let whole = monday >= first;
-                if let Some(week) = place(week_of(monday)).filter(|_| whole && self.first_tick[slot] != i32::MAX) {
-                    self.covered[covered + week] = true;
-                }
-            }
-            return;
-        }
         let mut days = vec![0_i32; calendar.weeks];
-        for &(first, last) in &self.spans[first_slot..] {
-            for week in week_of(first)..=week_of(last) {
+        for (&(from, to), &tick) in self.spans[first_slot..].iter().zip(&self.first_tick[first_slot..]) {
+            if calendar.length == RecordLength::Day {
+                // A day without a record in a week with one is a day of rest.
+                if let Some(place) = place(week_of(from)).filter(|_| tick != i32::MAX) {
+                    days[place] = DAYS_PER_WEEK - (first - from).max(0);
+                }
+                continue;
+            }
+            for week in week_of(from)..=week_of(to) {
                 if let Some(place) = place(week) {
                     let monday = first_day(week);
-                    days[place] += (monday + DAYS_PER_WEEK).min(last + 1) - monday.max(first);
+                    days[place] += (monday + DAYS_PER_WEEK).min(to + 1) - monday.max(from);
                 }
             }
         }
-        for (week, days) in days.into_iter().enumerate() {
-            self.covered[covered + week] = days >= DAYS_PER_WEEK;
+        for (place, days) in days.into_iter().enumerate() {
+            let monday = first_day(calendar.first_week + place as i32);
+            let since_first = (monday + DAYS_PER_WEEK - first.max(monday)).max(0);
+            self.covered[covered + place] = days >= DAYS_PER_WEEK;
+            self.missing_days[covered + place] = (since_first - days).clamp(0, DAYS_PER_WEEK) as u8;
         }
     }
 
@@ -293,6 +287,49 @@ impl BatchSlots {
         let slots = self.vehicles[local].slots.clone().filter(|&slot| i64::from(self.first_tick[slot]) > boundary);
         slots.fold(0_u64, |sum, slot| sum.wrapping_add(profiles.clocks_q48[slot * profiles.mechanisms + mechanism]))
     }
+}
+
+/// Kilometres a day over the days whose distance was read: those of the records themselves where records are longer
+/// than a day; else the days of weeks with a reading, without the days on record that have none.
+fn km_per_day(
+    chunk: &Chunk,
+    rows: Range<usize>,
+    spans: &[(i32, i32)],
+    slot: &[u32],
+    calendar: &Calendar,
+) -> Option<f64> {
+    let (column, channel) = calendar.distance?;
+    let day = |row: usize| calendar.axis.day(chunk.tick[row]);
+    let since = calendar.as_of_day.saturating_sub(DISTANCE_DAYS).max(day(rows.start) - 1);
+    let (mut count, mut codes, mut days) = (0_i64, 0_i64, 0_i32);
+    let mut is_read = |row: usize| {
+        let code = chunk.codes[column][row];
+        let is_read = code != channel.not_available();
+        if is_read {
+            (count, codes) = (count + 1, codes + channel.first + i64::from(code));
+        }
+        is_read
+    };
+    let rows: Vec<usize> = rows.filter(|&row| day(row) > since).collect();
+    if calendar.length == RecordLength::Day {
+        for week in rows.chunk_by(|&a, &b| week_of(day(a)) == week_of(day(b))) {
+            let monday = first_day(week_of(day(week[0])));
+            let whole = (monday + DAYS_PER_WEEK - 1).min(calendar.as_of_day) - monday.max(since + 1) + 1;
+            let (mut read, mut unread) = (0, 0);
+            for of_day in week.chunk_by(|&a, &b| day(a) == day(b)) {
+                let readings = of_day.iter().filter(|&&row| is_read(row)).count();
+                if readings > 0 { read += 1 } else { unread += 1 }
+            }
+            days += if read > 0 { whole - unread } else { 0 };
+        }
+    } else {
+        for row in rows {
+            let (first, last) = spans[slot[row] as usize];
+            days += if is_read(row) { last - first + 1 } else { 0 };
+        }
+    }
+    let km = channel.offset * count as f64 + channel.factor * codes as f64;
+    (count > 0 && days > 0).then(|| km / f64::from(days))
 }
 
 impl Kernel<'_> {

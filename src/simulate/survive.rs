@@ -111,6 +111,13 @@ pub struct Forecasts {
     pub retired: u64,
 }
 
+/// What the vehicles of a batch did until today: the past is that of the model as it is, whatever a scenario changes.
+pub struct Past<'p> {
+    pub side: &'p Side<'p>,
+    pub profiles: Profiles,
+    pub filled: Futures,
+}
+
 /// Takes batches and gathers what comes of them.
 pub struct Survivor<'a> {
     pub world: World<'a>,
@@ -118,6 +125,20 @@ pub struct Survivor<'a> {
     pub sides: Vec<Side<'a>>,
     pub open_damage: &'a OpenDamage<'a>,
     pub done: Mutex<Forecasts>,
+}
+
+impl Forecasts {
+    /// With room for so many vehicles of so many parts each: growing by doubling would hold every row thrice.
+    pub fn with_room(vehicles: usize, rows: usize) -> Self {
+        let parts = Vec::with_capacity(vehicles.saturating_mul(rows));
+        Self { vehicles: Vec::with_capacity(vehicles), parts, retired: 0 }
+    }
+
+    fn clear(&mut self) {
+        self.vehicles.clear();
+        self.parts.clear();
+        self.retired = 0;
+    }
 }
 
 impl World<'_> {
@@ -167,7 +188,7 @@ impl Survivor<'_> {
 
     /// Forgets everything.
     pub fn restart(&self) -> Result<(), BackendError> {
-        *self.done.lock().unwrap_or_else(PoisonError::into_inner) = Forecasts::default();
+        self.done.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.sides.iter().try_for_each(Side::restart)
     }
 
@@ -185,15 +206,20 @@ impl Survivor<'_> {
         let mut own = Forecasts { retired: (batch.vehicles.len() - alive.len()) as u64, ..Forecasts::default() };
         // Clocks are the past's, so they come from the model as it is.
         let Some(first) = self.sides.first() else { return Ok(()) };
-        let past = batch.sum(chunk, &first.kernel, &world.calendar, self.open_damage)?;
+        let profiles = batch.sum(chunk, &first.kernel, &world.calendar, self.open_damage)?;
+        let filled = Futures::new(batch, &profiles, &alive, first, world);
+        let past = Past { side: first, profiles, filled };
         let mut unreported = None;
         for (number, side) in self.sides.iter().enumerate() {
             let changed = match number {
                 0 => None,
-                _ => Some(batch.sum(chunk, &side.kernel, &world.calendar, self.open_damage)?),
+                _ => {
+                    let profiles = batch.sum(chunk, &side.kernel, &world.calendar, self.open_damage)?;
+                    Some(Futures::new(batch, &profiles, &alive, side, world))
+                }
             };
-            let futures = Futures::new(batch, changed.as_ref().unwrap_or(&past), &alive, side, world);
-            let (mut rows, pushed) = futures.parts(batch, &past, &alive, first, side, world)?;
+            let futures = changed.as_ref().unwrap_or(&past.filled);
+            let (mut rows, pushed) = futures.parts(batch, &past, &alive, side, world)?;
             let settled = Settled { world, model: side.kernel.model, increments_q48: &futures.increments_q48 };
             let unreported = unreported.get_or_insert_with(|| settled.unreported(&pushed));
             settled.settle(&pushed, unreported, &mut rows, &side.expected);
@@ -216,7 +242,9 @@ impl Survivor<'_> {
 }
 
 /// The filled weeks of the vehicles of a batch that are in service.
-struct Futures {
+pub struct Futures {
+    mechanisms: usize,
+    weeks: usize,
     /// `[(vehicle * mechanisms + mechanism) * weeks + week]`.
     increments_q48: Vec<u64>,
     coverage: Vec<Coverage>,
@@ -227,6 +255,8 @@ impl Futures {
         let weeks = world.calendar.weeks;
         let mechanisms = side.kernel.model.mechanisms.len();
         let mut futures = Self {
+            mechanisms,
+            weeks,
             increments_q48: Vec::with_capacity(alive.len() * mechanisms * weeks),
             coverage: Vec::with_capacity(alive.len()),
         };
@@ -246,13 +276,17 @@ impl Futures {
         futures
     }
 
+    /// What a mechanism of a vehicle used up, or will where its week comes again, by week.
+    pub fn weeks(&self, place: usize, mechanism: usize) -> &[u64] {
+        &self.increments_q48[(place * self.mechanisms + mechanism) * self.weeks..][..self.weeks]
+    }
+
     /// Follows the parts of all modes; rows in the order of vehicles, then of [`Parts::rows`].
     fn parts(
         &self,
         batch: &BatchSlots,
-        past: &Profiles,
+        past: &Past,
         alive: &[usize],
-        first: &Side,
         side: &Side,
         world: &World,
     ) -> Result<(Vec<PartForecast>, Pushed), BackendError> {
@@ -288,7 +322,7 @@ impl Futures {
             let mut shifts = vec![0_u8; alive.len() * mechanisms];
             for place in 0..alive.len() {
                 for (lane, mechanism) in law.mechanisms.clone().enumerate() {
-                    let from = &self.increments_q48[(place * model.mechanisms.len() + mechanism) * weeks..][..weeks];
+                    let from = self.weeks(place, mechanism);
                     let to = place * mechanisms + lane;
                     shifts[to] = pack_increments(from, world.plan.weeks, &mut packed[to * weeks..][..weeks]);
                 }
@@ -304,7 +338,7 @@ impl Futures {
                     let failed = pushed.failed[place * templates.len() + row];
                     let mut flags = self.flags(place, batch, at, &pushed.zones, world);
                     let uses = law.mechanisms.clone().map(|mechanism| {
-                        part_use(batch, past, at, mechanism, &templates[row], first, world, &mut flags)
+                        part_use(batch, past, (at, place), mechanism, &templates[row], world, &mut flags)
                     });
                     let uses: Vec<Use> = uses.collect();
                     let replaced = world.calendar.starts.day(vehicle as usize, templates[row].part).is_some();

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use fleetwear::simulate::count_law::{LARGE_CHANCE, mixture_below_and_up_to};
+use fleetwear::simulate::count_law::mixture_below_and_up_to;
+use fleetwear::simulate::large_parts::LARGE_CHANCE;
 
 use super::{DAYS, counts, numbers, simulated, table, texts};
 use crate::small_fleet::{Day, FIRST_DAY, Layout, Order, SmallFleet};

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Date32Array, RecordBatch, StringArray, UInt16Array};
 use fleetwear::engine::SimulatePlan;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::{DAYS, assert_defined, numbers, simulated, steady_fleet, table, texts};
+use super::{DAYS, add_vehicle_column, assert_defined, numbers, simulated, steady_fleet, table, texts};
 use crate::small_fleet::{FIRST_DAY, Layout, SmallFleet};
 
 const TODAY: i32 = FIRST_DAY + DAYS - 1;
@@ -17,26 +16,15 @@ const LEAVES: usize = 2;
 
 /// Adds a column of end dates: of one vehicle the given day, of another one years away.
 fn announce(plan: &SimulatePlan, end_day: i32) {
-    let path = plan.data.join("vehicles.parquet");
-    let reader = ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(&path).unwrap()).unwrap();
-    let batch = reader.build().unwrap().next().unwrap().unwrap();
     let end = |vehicle: usize| match vehicle {
         LEAVES => Some(end_day),
         5 => Some(TODAY + 4_000),
         _ => None,
     };
-    let ends: ArrayRef = Arc::new((0..batch.num_rows()).map(end).collect::<Date32Array>());
-    let schema = batch.schema();
-    let columns = schema.fields().iter().zip(batch.columns()).map(|(f, c)| (f.name().clone(), c.clone()));
-    let batch =
-        RecordBatch::try_from_iter(columns.chain([("leaves_on".to_owned(), ends)]).collect::<Vec<_>>()).unwrap();
-    let mut writer = ArrowWriter::try_new(std::fs::File::create(&path).unwrap(), batch.schema(), None).unwrap();
-    writer.write(&batch).unwrap();
-    writer.close().unwrap();
-    let dictionary = plan.data.join("dataset.toml");
-    let text = std::fs::read_to_string(&dictionary).unwrap();
-    let text = text.replace("sale_date = \"sold_on\"", "sale_date = \"sold_on\"\nend_date = \"leaves_on\"");
-    std::fs::write(&dictionary, text).unwrap();
+    let vehicles = 12;
+    let ends: ArrayRef = Arc::new((0..vehicles).map(end).collect::<Date32Array>());
+    let named = "sale_date = \"sold_on\"\nend_date = \"leaves_on\"";
+    add_vehicle_column(plan, "leaves_on", ends, "sale_date = \"sold_on\"", named);
 }
 
 /// By row: id and flags; chances of 30, 60 and 90 days and the median life left.

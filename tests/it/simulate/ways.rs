@@ -2,11 +2,11 @@
 //! changes what it says and nothing else.
 
 use fleetwear::backend::{BackendError, Choice};
-use fleetwear::engine::{EngineError, SimulatePlan, VerifyPlan, simulate, verify};
+use fleetwear::engine::{EngineError, ExpectedDifference, SimulatePlan, VerifyPlan, simulate, verify};
 use fleetwear::fleet::scan::ScanKind;
 use fleetwear::run::Control;
 
-use super::{numbers, simulated, steady_fleet, table, texts};
+use super::{assert_defined, numbers, simulated, steady_fleet, table, texts};
 use crate::small_fleet::{Layout, SmallFleet};
 
 /// Whatever goes wrong in it: gaps, short histories, vehicles that only one table knows.
@@ -115,8 +115,18 @@ fn with_scenario(text: &'static str) -> impl FnOnce(&mut SimulatePlan) {
 
 /// (failure mode, relative difference of the expected count, its bounds) of the fleet, within 30 days.
 fn differences(text: &'static str) -> Vec<(String, f64, [f64; 2])> {
-    simulated(&steady_fleet(24), Layout::ByVehicle(1), with_scenario(text), |out, _| {
+    simulated(&steady_fleet(24), Layout::ByVehicle(1), with_scenario(text), |out, report| {
+        assert_defined(out);
         let rows = table(out, "scenario_difference");
+        // What a report names is in the table.
+        let [all, changed] = ["expected", "expected_scenario"].map(|name| numbers(&rows, name));
+        let most = &report.differences;
+        let is_there = |one: &ExpectedDifference| {
+            (0..all.len()).any(|row| (all[row], changed[row]) == (Some(one.expected), Some(one.expected_scenario)))
+        };
+        assert!(!most.is_empty() && most.iter().all(is_there), "{most:?}");
+        assert!(most.is_sorted_by(|a, b| a.difference().abs() >= b.difference().abs()), "{most:?}");
+        assert!(report.manifest.details["scenario_largest_differences"].is_array());
         let [by, mode, window] = ["group_by", "failure_mode", "window"].map(|name| texts(&rows, name));
         let [expected, difference, low, high] =
             ["expected", "difference", "difference_p05", "difference_p95"].map(|name| numbers(&rows, name));
