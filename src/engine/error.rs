@@ -121,6 +121,10 @@ impl From<SinkError> for EngineError {
             Ok(error) => return Self::Slots(*error),
             Err(other) => other,
         };
+        let error = match error.downcast::<SimulateError>() {
+            Ok(error) => return Self::Simulate(*error),
+            Err(other) => other,
+        };
         let error = match error.downcast::<Interrupted>() {
             Ok(interrupted) => return Self::Interrupted(*interrupted),
             Err(other) => other,

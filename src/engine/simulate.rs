@@ -14,7 +14,7 @@ use super::histories::Histories;
 use super::prepare::Prepared;
 use super::report::day_text;
 use super::score::{thread_pool, warn};
-use super::simulate_memory::{batch_rows, check_cohorts, check_memory};
+use super::simulate_memory::{batch_rows, check_memory};
 use super::simulate_passes::{MOST_SOURCE_WEEKS, Reader, request};
 use super::simulate_plan::{SimulatePlan, SimulateReport};
 use super::simulate_setup::{Setup, mark, marks, zone};
@@ -181,7 +181,6 @@ fn followed(
     let mut starts = PartStarts::new(&prepared.parts, vehicles, as_of_day);
     let latest = AtomicI32::new(i32::MIN);
     let reader = Reader { plan, prepared, setup, histories, control };
-    check_cohorts(plan, &kernels())?;
     control.emit(Event::Stage { name: "cohorts", total_rows: None });
     let mut seen = reader.cohorts(&starts, as_of_day, &kernels(), &open_damage, &latest)?;
     let found = latest.load(Ordering::Relaxed);

@@ -1,6 +1,5 @@
 //! What a simulation takes of the memory: batches of whole vehicles, sums over groups.
 
-use super::simulate_passes::MOST_SOURCE_WEEKS;
 use super::simulate_plan::SimulatePlan;
 use super::simulate_setup::Setup;
 use crate::backend::survival::PathPlan;
@@ -9,14 +8,12 @@ use crate::simulate::error::SimulateError;
 use crate::simulate::large_parts::LargeParts;
 use crate::simulate::profile::Kernel;
 
-/// Refuses sums over cohorts that take more than the plan's limit: those of all batches, and of one a thread.
-pub fn check_cohorts(plan: &SimulatePlan, kernels: &[Kernel]) -> Result<(), SimulateError> {
-    let of =
-        |kernel: &Kernel| CohortSums::bytes(kernel.cohorts.len(), kernel.model.mechanisms.len(), MOST_SOURCE_WEEKS);
-    let each = kernels.iter().map(of).fold(0_u64, u64::saturating_add);
-    let bytes = each.saturating_mul(1 + plan.threads.max(1) as u64);
-    let (limit, cohorts) = (plan.memory_limit_bytes as u64, kernels.iter().map(|kernel| kernel.cohorts.len()).max());
-    let cohorts = cohorts.unwrap_or(0);
+/// Refuses cohorts whose weeks so far take more than half of the plan's limit, which batches leave.
+pub fn check_cohorts(plan: &SimulatePlan, kernels: &[Kernel], sums: &[CohortSums]) -> Result<(), SimulateError> {
+    let of = |(kernel, sums): (&Kernel, &CohortSums)| sums.bytes(kernel.cohorts.len());
+    let bytes = kernels.iter().zip(sums).map(of).fold(0_u64, u64::saturating_add);
+    let limit = plan.memory_limit_bytes as u64 / 2;
+    let cohorts = kernels.iter().map(|kernel| kernel.cohorts.len()).max().unwrap_or(0);
     if bytes > limit { Err(SimulateError::TooManyCohorts { cohorts, bytes, limit }) } else { Ok(()) }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use super::error::EngineError;
 use super::histories::Histories;
 use super::prepare::Prepared;
-use super::simulate_memory::{batch_bytes, batch_rows, vehicle_bytes};
+use super::simulate_memory::{batch_bytes, batch_rows, check_cohorts, vehicle_bytes};
 use super::simulate_plan::SimulatePlan;
 use super::simulate_setup::Setup;
 use crate::fleet::chunk::{Chunk, Order};
@@ -70,6 +70,7 @@ impl Reader<'_> {
             length_channel: columns.length_channel.map(|channel| self.setup.channel(channel)),
             distance: columns.distance.map(|(column, channel)| (column, self.setup.channel(channel))),
             starts,
+            vehicles: &self.prepared.dataset.vehicles,
             as_of_day: today,
             first_week: last_whole_week(today) + 1 - weeks as i32,
             weeks,
@@ -101,13 +102,11 @@ impl Reader<'_> {
     ) -> Result<Seen, EngineError> {
         let calendar = self.calendar(starts, as_of_day, MOST_SOURCE_WEEKS);
         let no_sums = || -> Vec<CohortSums> {
-            let of =
-                |kernel: &Kernel| CohortSums::new(kernel.cohorts.len(), kernel.model.mechanisms.len(), calendar.weeks);
-            kernels.iter().map(of).collect()
+            kernels.iter().map(|kernel| CohortSums::new(kernel.model.mechanisms.len(), calendar.weeks)).collect()
         };
         let nothing =
             || Seen { sums: no_sums(), known: vec![false; self.prepared.dataset.vehicles.known], vehicles: 0 };
-        let seen = Mutex::new(nothing());
+        let (plan, seen) = (self.plan, Mutex::new(nothing()));
         let take = |chunk: &Chunk| -> Result<(), SinkError> {
             let batch = BatchSlots::new(chunk, &calendar);
             let mut own = no_sums();
@@ -123,7 +122,8 @@ impl Reader<'_> {
             let last = chunk.tick.iter().map(|&tick| self.setup.axis.axis.day(tick)).max();
             latest.fetch_max(last.unwrap_or(i32::MIN), Ordering::Relaxed);
             let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-            seen.sums.iter_mut().zip(&own).for_each(|(sums, own)| sums.merge(own));
+            seen.sums.iter_mut().zip(own).for_each(|(sums, own)| sums.merge(own));
+            check_cohorts(plan, kernels, &seen.sums)?;
             seen.vehicles += batch.vehicles.len() as u64;
             for one in &batch.vehicles {
                 if let Some(known) = seen.known.get_mut(one.vehicle as usize) {

@@ -4,7 +4,9 @@
 use super::report::day_text;
 use crate::fleet::vehicles::Ids;
 use crate::simulate::alerts::{Alert, Reason, Watched};
+use crate::simulate::flags::Flag;
 use crate::simulate::forecast::ForecastRows;
+use crate::simulate::survive::PartForecast;
 
 /// Vehicles that a report names.
 pub const NAMED: usize = 10;
@@ -89,11 +91,13 @@ fn concern(alert: &Alert, rows: &ForecastRows, watched: Watched) -> Option<Conce
     })
 }
 
-/// So many vehicles, others than those, by their likeliest part to have failed by the first of the forecasts' windows;
-/// of equals, the first in order.
+/// So many vehicles, others than those and none that is long silent, by their likeliest part to have failed by the first
+/// of the forecasts' windows; of equals, the first in order.
 fn likeliest(rows: &ForecastRows, without: &[u32], count: usize) -> Vec<UrgentVehicle> {
     let mut found: Vec<(u64, u32, usize)> = Vec::new();
-    for (vehicle, parts) in rows.vehicles().filter(|(vehicle, _)| !without.contains(&vehicle.vehicle)) {
+    let is_here = |parts: &[PartForecast]| !parts.iter().any(|part| part.flags.has(Flag::LongSilent));
+    let others = rows.vehicles().filter(|(vehicle, parts)| !without.contains(&vehicle.vehicle) && is_here(parts));
+    for (vehicle, parts) in others {
         let chance = |row: usize| parts[row].failed_q48[0].map(|since| since + parts[row].failed_already_q48);
         let chances = (0..parts.len()).filter_map(|row| Some((chance(row)?, row)));
         let Some((sum, row)) = chances.reduce(|best, one| if one.0 > best.0 { one } else { best }) else { continue };

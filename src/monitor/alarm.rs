@@ -67,7 +67,7 @@ pub enum Flag {
     Gaps,
     /// Too few lots to tell what the whole fleet does on a day.
     NoDayReference,
-    /// Too few whole baselines in the fleet: the detectors' limits rest on an assumed law.
+    /// Too few whole baselines in the fleet, or neighbouring samples in them: the detectors' limits rest on an assumed law.
     LawAssumed,
     /// The trend rests on fewer than eight samples.
     FewSamples,

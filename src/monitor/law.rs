@@ -15,6 +15,8 @@ use crate::model::normal;
 pub const QUANTILES: usize = 1 << 16;
 /// Fewest vehicles with a whole baseline from which a law is estimated.
 pub const LEAST_VEHICLES: usize = 20;
+/// Fewest shocks: neighbouring samples without a gap between them, of all vehicles together.
+pub const LEAST_SHOCKS: usize = 120;
 /// Memory assumed where it cannot be estimated: on the safe side of what sensors show.
 pub const ASSUMED_LAG1: f64 = 0.5;
 /// Largest memory that is simulated: beyond it baselines and deviations cannot be told apart.
@@ -41,7 +43,7 @@ pub struct BaselineSeries {
 }
 
 impl Law {
-    /// From whole baselines of many vehicles. Too few: normal shocks and [`ASSUMED_LAG1`].
+    /// From whole baselines of many vehicles. Too few of them, or of their shocks: normal shocks and [`ASSUMED_LAG1`].
     pub fn estimate(series: &[BaselineSeries], floor: f64) -> Self {
         let mut room = Vec::new();
         // Deviations of each vehicle that varied at all, with its lag-one correlation.
@@ -66,6 +68,9 @@ impl Law {
         for (_, deviations, follows) in &vehicles {
             let pairs = deviations.windows(2).zip(&follows[1..]).filter(|(_, follows)| **follows);
             shocks.extend(pairs.map(|(pair, _)| pair[1] - lag1 * pair[0]));
+        }
+        if shocks.len() < LEAST_SHOCKS {
+            return Self::assumed();
         }
         Self { lag1, shocks: quantiles(shocks), vehicles: vehicles.len() }
     }
@@ -163,6 +168,11 @@ mod tests {
             assert_eq!((law.vehicles, law.lag1), (0, ASSUMED_LAG1));
             assert!((f64::from(law.shocks[QUANTILES * 3 / 4]) - 0.674_5 * 0.866_03).abs() < 1e-3);
         }
+        // Twenty vehicles of five pairs each, the other samples after gaps.
+        let mut gaps = series(LEAST_VEHICLES as u32, 10, 0.0);
+        let pairs = |one: &mut BaselineSeries, every: usize| (0..10).for_each(|at| one.follows[at] = at % every == 1);
+        gaps.iter_mut().for_each(|one| pairs(one, 2));
+        assert_eq!(Law::estimate(&gaps, 0.001).vehicles, 0);
         let constant = vec![BaselineSeries { values: vec![1.0; 90], follows: vec![true; 90] }; 50];
         assert_eq!(Law::estimate(&constant, 0.01).vehicles, 0);
     }

@@ -3,7 +3,9 @@
 //! Key idea: weather and software move a whole fleet on one day, and that is no defect. But the lot's median must not
 //! be taken off its vehicles: where most of a lot drifts, its median drifts along and would hide exactly what is
 //! sought. So each lot's day median is compared with that lot's own normal, and the day's effect is the *median over
-//! lots* of these differences: one bad lot among three or more cannot move it. Units: the channel's.
+//! lots* of these differences: one bad lot among three or more cannot move it. A lot's normal is that of its first year:
+//! a round of all seasons, after which no night that is read later changes what earlier days were like. Units: the
+//! channel's.
 
 use rayon::prelude::*;
 
@@ -14,6 +16,9 @@ use super::panel::Series;
 const LEAST_LOT_VEHICLES: usize = 5;
 /// Fewest lots that outvote a bad one.
 pub const LEAST_LOTS: usize = 3;
+
+/// Days from a lot's first on which its normal is taken.
+const NORMAL_DAYS: i32 = 365;
 
 /// Day effects and normal levels.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -74,13 +79,16 @@ impl Reference {
                 (cell[0].0, cell[0].1, 0.5 * (middle((cell.len() - 1) / 2) + middle(cell.len() / 2)))
             })
             .collect();
-        let mut of_lots: Vec<Vec<f64>> = vec![Vec::new(); lots];
-        for &(_, lot, middle) in &medians {
-            if let Some(of_lot) = of_lots.get_mut(lot as usize) {
-                of_lot.push(middle);
+        let mut of_lots: Vec<(i32, Vec<f64>)> = vec![(i32::MAX, Vec::new()); lots];
+        for &(day, lot, middle) in &medians {
+            if let Some((first, of_lot)) = of_lots.get_mut(lot as usize) {
+                *first = day.min(*first);
+                if day < first.saturating_add(NORMAL_DAYS) {
+                    of_lot.push(middle);
+                }
             }
         }
-        let normal: Vec<f64> = of_lots.iter_mut().map(|of_lot| median(of_lot)).collect();
+        let normal: Vec<f64> = of_lots.iter_mut().map(|(_, of_lot)| median(of_lot)).collect();
         let known: Vec<(i32, f32)> = medians
             .chunk_by(|a, b| a.0 == b.0)
             .filter(|day| day.len() >= LEAST_LOTS)

@@ -27,6 +27,9 @@ const BUDGET_DAYS: f64 = 100_000.0;
 /// budget. A year, for sums reach their steady state within weeks and vehicles with a poor baseline have alarmed by then:
 /// of a longer watch the alarms a day are no more, and of a shorter one fewer.
 const CALIBRATED_DAYS: f64 = 365.0;
+/// And over so many samples at least: of records of weeks or months a year is too few for sums to reach their steady
+/// state, and a limit read off it would let the years after exceed the budget.
+const LEAST_CALIBRATED_SAMPLES: f64 = 120.0;
 
 /// How the dataset measures time.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -101,12 +104,12 @@ impl Rules {
             })
             .collect();
         let law = Law::estimate(&baselines, floor);
-        let year = libm::ceil(CALIBRATED_DAYS / days_per_sample).clamp(1.0, MOST_BASELINE_SAMPLES) as u32;
+        let year = libm::ceil(CALIBRATED_DAYS / days_per_sample);
         let limits = Calibration {
             law: &law,
             direction: monitor.direction,
             baseline_samples,
-            watched_samples: year,
+            watched_samples: year.clamp(LEAST_CALIBRATED_SAMPLES, MOST_BASELINE_SAMPLES) as u32,
             budget: monitor.false_alarms_per_100000_days / BUDGET_DAYS * days_per_sample,
             key: threefry2x32([seed as u32, (seed >> 32) as u32], [KEY_OF_MONITORS, number]),
         }

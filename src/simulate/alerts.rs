@@ -3,7 +3,8 @@
 //! Three things put a part on the list. Its failure is reported and it was not replaced yet, which is no prediction: such
 //! a part stands there once, whatever its modes, to be acted on today. Its chance to have failed by its mode's horizon, unreported already or since,
 //! reaches the mode's level: a probability, or the one at which a call and silence are expected to cost the same (`cost_false_call`,
-//! `cost_missed`). Or a monitor's alarm still stands: its part was not replaced, its detectors have not fallen back to
+//! `cost_missed`); not of vehicles that have been silent for half a year (flag `long_silent`), which are hardly there any
+//! more to be called. Or a monitor's alarm still stands: its part was not replaced, its detectors have not fallen back to
 //! zero, its vehicle is in service. *Act by* is the last whole day before the chance since today reaches the level, or
 //! before the channel may meet its limit (the near bound of that day's 90 % interval). An alarm whose limit lies
 //! beyond the horizon, or of which no day can be named, has none and stands after those that have one.
@@ -85,7 +86,7 @@ pub fn alerts(forecasts: &ForecastRows, axis: WeekAxis, horizon_weeks: usize, wa
             let mode = &forecasts.model.modes[forecasts.parts.rows[row].mode];
             let (Some(alert), Some(sum)) = (mode.alert, part.alert_q48) else { continue };
             let probability = forecasts.chance(sum);
-            if probability >= alert.probability {
+            if probability >= alert.probability && !part.flags.has(Flag::LongSilent) {
                 let act_by_day = Some(act_by_day(part.alert_tenths.saturating_sub(1) / 10));
                 let reason = Reason::Probability { row, probability, part: *part };
                 alerts.push((place, Alert { vehicle: vehicle.vehicle, act_by_day, reason }));

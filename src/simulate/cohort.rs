@@ -97,86 +97,98 @@ impl Cohorts {
     }
 }
 
-/// What all vehicles of each cohort did in each week.
+/// What all vehicles of each cohort did in each week. Cohorts without a record take no room, and weeks before a cohort's
+/// first record none either.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CohortSums {
     weeks: usize,
     mechanisms: usize,
-    /// Vehicles with records: `[cohort * weeks + week]`.
-    pub vehicles: Vec<u64>,
-    /// `[(cohort * mechanisms + mechanism) * weeks + week]`. 2^24 vehicles at 2^39 a week (a life in 512) fit.
-    pub increments_q48: Vec<u128>,
+    /// By cohort.
+    rows: BTreeMap<u32, CohortWeeks>,
+}
+
+/// The weeks of one cohort, the latest first.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct CohortWeeks {
+    /// Vehicles with records.
+    vehicles: Vec<u64>,
+    /// `[week * mechanisms + mechanism]`. 2^24 vehicles at 2^39 a week (a life in 512) fit.
+    increments_q48: Vec<u128>,
+}
+
+impl CohortWeeks {
+    fn grow(&mut self, weeks: usize, mechanisms: usize) {
+        if self.vehicles.len() < weeks {
+            self.vehicles.resize(weeks, 0);
+            self.increments_q48.resize(weeks * mechanisms, 0);
+        }
+    }
+
+    fn merge(&mut self, other: &Self, mechanisms: usize) {
+        self.grow(other.vehicles.len(), mechanisms);
+        self.vehicles.iter_mut().zip(&other.vehicles).for_each(|(sum, other)| *sum += other);
+        self.increments_q48.iter_mut().zip(&other.increments_q48).for_each(|(sum, other)| *sum += other);
+    }
 }
 
 impl CohortSums {
-    pub fn new(cohorts: usize, mechanisms: usize, weeks: usize) -> Self {
-        Self {
-            weeks,
-            mechanisms,
-            vehicles: vec![0; cohorts * weeks],
-            increments_q48: vec![0; cohorts * mechanisms * weeks],
-        }
+    pub fn new(mechanisms: usize, weeks: usize) -> Self {
+        Self { weeks, mechanisms, rows: BTreeMap::new() }
     }
 
-    /// What such sums take of the memory.
-    pub fn bytes(cohorts: usize, mechanisms: usize, weeks: usize) -> u64 {
-        let of_week = size_of::<u64>() + mechanisms * size_of::<u128>();
-        (cohorts as u64).saturating_mul((weeks * of_week) as u64)
+    /// What the sums take of the memory, and the means of so many cohorts once the weeks before all records are cut.
+    pub fn bytes(&self, cohorts: usize) -> u64 {
+        let of_row = |row: &CohortWeeks| size_of_val(&row.vehicles[..]) + size_of_val(&row.increments_q48[..]);
+        let sums: usize = self.rows.values().map(of_row).sum();
+        let longest = self.rows.values().map(|row| row.vehicles.len()).max().unwrap_or(0);
+        let means = (longest * self.mechanisms * size_of::<u64>()) as u64;
+        (sums as u64).saturating_add(means.saturating_mul(cohorts as u64))
     }
 
-    /// Adds a vehicle's weeks: `increments_q48[mechanism * weeks + week]`, and whether each week has records.
+    /// Adds a vehicle's weeks: `increments_q48[mechanism * weeks + week]`, and whether each week is covered.
     pub fn add(&mut self, cohort: usize, covered: &[bool], increments_q48: &[u64]) {
-        let weeks = self.weeks;
-        for (sum, &covered) in self.vehicles[cohort * weeks..].iter_mut().zip(covered) {
-            *sum += u64::from(covered);
-        }
-        let sums = &mut self.increments_q48[cohort * self.mechanisms * weeks..(cohort + 1) * self.mechanisms * weeks];
-        for (sums, increments) in sums.chunks_mut(weeks).zip(increments_q48.chunks(weeks)) {
-            for ((sum, &increment), &covered) in sums.iter_mut().zip(increments).zip(covered) {
-                *sum += if covered { u128::from(increment) } else { 0 };
+        let Some(first) = covered.iter().position(|&covered| covered) else { return };
+        let (weeks, mechanisms) = (self.weeks, self.mechanisms);
+        let row = self.rows.entry(cohort as u32).or_default();
+        row.grow(weeks - first, mechanisms);
+        for week in (first..weeks).filter(|&week| covered[week]) {
+            let place = weeks - 1 - week;
+            row.vehicles[place] += 1;
+            for (mechanism, sum) in row.increments_q48[place * mechanisms..][..mechanisms].iter_mut().enumerate() {
+                *sum += u128::from(increments_q48[mechanism * weeks + week]);
             }
         }
     }
 
-    /// Adds other sums of the same shape.
-    pub fn merge(&mut self, other: &Self) {
-        self.vehicles.iter_mut().zip(&other.vehicles).for_each(|(sum, other)| *sum += other);
-        self.increments_q48.iter_mut().zip(&other.increments_q48).for_each(|(sum, other)| *sum += other);
+    /// Adds other sums over the same weeks.
+    pub fn merge(&mut self, other: Self) {
+        for (cohort, row) in other.rows {
+            self.rows.entry(cohort).or_default().merge(&row, self.mechanisms);
+        }
     }
 
     /// The first week in which anybody has a record.
     pub fn first_week(&self) -> Option<usize> {
-        let cohorts = self.vehicles.chunks(self.weeks.max(1));
-        cohorts.filter_map(|weeks| weeks.iter().position(|&vehicles| vehicles > 0)).min()
+        self.rows.values().map(|row| self.weeks - row.vehicles.len()).min()
     }
 
-    /// Drops the first weeks.
+    /// Drops the first weeks, in which nobody has a record.
     pub fn cut(&mut self, first: usize) {
-        let keep = |at: usize, weeks: usize| at % weeks >= first;
-        let weeks = self.weeks;
-        let mut at = 0;
-        let mut next = || {
-            at += 1;
-            keep(at - 1, weeks)
-        };
-        self.vehicles.retain(|_| next());
-        let mut at = 0;
-        let mut next = || {
-            at += 1;
-            keep(at - 1, weeks)
-        };
-        self.increments_q48.retain(|_| next());
         self.weeks -= first;
+    }
+
+    /// Vehicles of a cohort with records in a week.
+    fn vehicles(&self, cohort: usize, week: usize) -> u64 {
+        let row = self.rows.get(&(cohort as u32));
+        row.and_then(|row| row.vehicles.get(self.weeks - 1 - week)).copied().unwrap_or(0)
     }
 
     /// Vehicles of a zone with records, by week.
     pub fn zone_vehicles(&self, cohorts: &Cohorts, zone: usize) -> Vec<u64> {
-        let mut sums = vec![0; self.weeks];
-        for (cohort, _) in cohorts.zone_of.iter().enumerate().filter(|(_, of)| **of as usize == zone) {
-            let vehicles = &self.vehicles[cohort * self.weeks..(cohort + 1) * self.weeks];
-            sums.iter_mut().zip(vehicles).for_each(|(sum, vehicles)| *sum += vehicles);
-        }
-        sums
+        let of_zone: Vec<usize> =
+            (0..cohorts.len()).filter(|&cohort| cohorts.zone_of[cohort] as usize == zone).collect();
+        let sum = |week: usize| of_zone.iter().map(|&cohort| self.vehicles(cohort, week)).sum();
+        (0..self.weeks).map(sum).collect()
     }
 
     /// What the mean vehicle of each zone uses up in each week: `[(zone * mechanisms + mechanism) * weeks + week]`, lives.
@@ -186,7 +198,8 @@ impl CohortSums {
         let mut lives = vec![0.0; cohorts.zones.len() * self.mechanisms * weeks];
         let mut vehicles = vec![0.0; cohorts.zones.len()];
         for (cohort, &zone) in cohorts.zone_of.iter().enumerate() {
-            let busiest = self.vehicles[cohort * weeks..][..weeks].iter().max().copied().unwrap_or(0) as f64;
+            let busiest = self.rows.get(&(cohort as u32)).and_then(|row| row.vehicles.iter().max());
+            let busiest = busiest.copied().unwrap_or(0) as f64;
             vehicles[zone as usize] += busiest;
             let own = &means[cohort * self.mechanisms * weeks..][..self.mechanisms * weeks];
             let of_zone = lives[zone as usize * self.mechanisms * weeks..].iter_mut();
@@ -198,26 +211,26 @@ impl CohortSums {
         lives
     }
 
-    /// The mean week of each cohort, with whatever stands in: as long as [`Self::increments_q48`].
+    /// The mean week of each cohort, with whatever stands in: `[(cohort * mechanisms + mechanism) * weeks + week]`.
     pub fn means_q48(&self, cohorts: &Cohorts) -> Vec<u64> {
-        let alike =
-            |cohort: usize| (0..cohorts.len()).filter(move |&other| cohorts.masks[other] == cohorts.masks[cohort]);
-        let mut means = vec![0; self.increments_q48.len()];
-        for cohort in 0..cohorts.len() {
-            let groups: [Vec<usize>; 3] = [vec![cohort], alike(cohort).collect(), (0..cohorts.len()).collect()];
-            for week in 0..self.weeks {
-                let vehicles = |group: &Vec<usize>| -> u64 {
-                    group.iter().map(|&cohort| self.vehicles[cohort * self.weeks + week]).sum()
-                };
-                let Some((group, vehicles)) =
-                    groups.iter().map(|group| (group, vehicles(group))).find(|(_, vehicles)| *vehicles > 0)
-                else {
-                    continue;
-                };
-                for mechanism in 0..self.mechanisms {
-                    let at = |cohort: usize| (cohort * self.mechanisms + mechanism) * self.weeks + week;
-                    let sum: u128 = group.iter().map(|&cohort| self.increments_q48[at(cohort)]).sum();
-                    means[at(cohort)] = (sum / u128::from(vehicles)) as u64;
+        let (weeks, mechanisms) = (self.weeks, self.mechanisms);
+        let mut alike: BTreeMap<&[u32], CohortWeeks> = BTreeMap::new();
+        let mut fleet = CohortWeeks::default();
+        for (&cohort, row) in &self.rows {
+            alike.entry(&cohorts.masks[cohort as usize]).or_default().merge(row, mechanisms);
+            fleet.merge(row, mechanisms);
+        }
+        let mut means = vec![0; cohorts.len() * mechanisms * weeks];
+        for (cohort, masks) in cohorts.masks.iter().enumerate() {
+            let groups = [self.rows.get(&(cohort as u32)), alike.get(masks.as_slice()), Some(&fleet)];
+            for week in 0..weeks {
+                let place = weeks - 1 - week;
+                let group = groups.iter().flatten().find(|group| group.vehicles.get(place).is_some_and(|&one| one > 0));
+                let Some(group) = group else { continue };
+                for mechanism in 0..mechanisms {
+                    let sum = group.increments_q48[place * mechanisms + mechanism];
+                    let mean = sum / u128::from(group.vehicles[place]);
+                    means[(cohort * mechanisms + mechanism) * weeks + week] = mean as u64;
                 }
             }
         }
@@ -241,7 +254,7 @@ mod tests {
 
     #[test]
     fn weeks_without_records_take_the_nearest_mean() {
-        let mut sums = CohortSums::new(3, 1, 4);
+        let mut sums = CohortSums::new(1, 4);
         sums.add(0, &[true, false, false, false], &[10, 99, 0, 0]);
         sums.add(0, &[true, false, false, false], &[13, 0, 0, 0]);
         sums.add(2, &[true, true, false, false], &[50, 70, 0, 0]);
@@ -258,28 +271,31 @@ mod tests {
 
     #[test]
     fn weeks_before_all_records_are_cut() {
-        let mut sums = CohortSums::new(2, 2, 4);
+        let mut sums = CohortSums::new(2, 4);
         assert_eq!(sums.first_week(), None);
         sums.add(1, &[false, true, false, true], &[0, 5, 0, 6, 0, 7, 0, 8]);
+        sums.add(0, &[false; 4], &[9; 8]);
         assert_eq!(sums.first_week(), Some(1));
+        // Three weeks of a count and two sums; means of three cohorts.
+        assert_eq!(sums.bytes(3), 3 * (8 + 2 * 16) + 3 * 3 * 2 * 8, "only cohorts and weeks with a record take room");
         sums.cut(1);
-        assert_eq!(sums.vehicles, [0, 0, 0, 1, 0, 1]);
-        assert_eq!(sums.increments_q48[6..], [5, 0, 6, 7, 0, 8]);
+        assert_eq!((0..3).map(|week| sums.vehicles(1, week)).collect::<Vec<u64>>(), [1, 0, 1]);
+        assert_eq!(sums.means_q48(&cohorts())[6..12], [5, 0, 6, 7, 0, 8]);
     }
 
     #[test]
     fn sums_of_parts_are_the_sums() {
-        let mut whole = CohortSums::new(3, 1, 2);
+        let mut whole = CohortSums::new(1, 2);
         let (mut a, mut b) = (whole.clone(), whole.clone());
-        for (in_a, cohort, increments) in [(true, 0, [1, 2]), (false, 0, [4, 8]), (false, 2, [3, 3])] {
+        for (in_a, cohort, from, increments) in
+            [(true, 0, 1, [1, 2]), (false, 0, 0, [4, 8]), (false, 2, 0, [3, 3]), (true, 1, 0, [5, 5])]
+        {
             let part = if in_a { &mut a } else { &mut b };
-            part.add(cohort, &[true, true], &increments);
-            whole.add(cohort, &[true, true], &increments);
+            part.add(cohort, &[from == 0, true], &increments);
+            whole.add(cohort, &[from == 0, true], &increments);
         }
         assert_ne!(a, whole);
-        let held = size_of_val(whole.vehicles.as_slice()) + size_of_val(whole.increments_q48.as_slice());
-        assert_eq!(CohortSums::bytes(3, 1, 2), held as u64);
-        a.merge(&b);
+        a.merge(b);
         assert_eq!(a, whole);
     }
 }

@@ -31,6 +31,18 @@ impl Moments {
     pub fn variance(self) -> f64 {
         (self.mean - self.squares).max(0.0)
     }
+
+    /// What is left when some parts are told apart.
+    pub fn without(self, some: Self) -> Self {
+        let mean = (self.mean - some.mean).max(0.0);
+        Self { mean, squares: (self.squares - some.squares).clamp(0.0, mean) }
+    }
+
+    /// The third central moment where all chances are equal: Σp³ is then (Σp²)² / Σp.
+    pub fn third_of_equals(self) -> f64 {
+        let cubes = if self.mean > 0.0 { self.squares * self.squares / self.mean } else { 0.0 };
+        self.mean - 3.0 * self.squares + 2.0 * cubes
+    }
 }
 
 /// The exact Poisson-binomial law: `[k]` is the chance of k.
@@ -60,15 +72,17 @@ pub enum CountLaw {
 
 impl CountLaw {
     pub fn of(moments: Moments) -> Self {
-        let variance = moments.variance();
-        if variance >= SMOOTH_VARIANCE {
-            // Σp³ of equal chances.
-            let cubes = moments.squares * moments.squares / moments.mean;
-            let third = moments.mean - 3.0 * moments.squares + 2.0 * cubes;
-            let deviation = libm::sqrt(variance);
-            return Self::Smooth { mean: moments.mean, deviation, skewness: third / (variance * deviation) };
+        if moments.variance() >= SMOOTH_VARIANCE {
+            return Self::smooth(moments, moments.third_of_equals());
         }
         Self::Table(cumulated(&binomial(moments)))
+    }
+
+    /// The normal law of these moments, and of a third central one.
+    pub fn smooth(moments: Moments, third: f64) -> Self {
+        let variance = moments.variance();
+        let deviation = libm::sqrt(variance);
+        Self::Smooth { mean: moments.mean, deviation, skewness: third / (variance * deviation) }
     }
 
     /// A law that is known one by one.

@@ -30,7 +30,7 @@ pub enum SimulateError {
     )]
     TooManyGroups { groups: usize, bytes: u64, limit: u64 },
     #[error(
-        "{cohorts} cohorts (a climate zone and what the model asks of a vehicle) need {bytes} bytes for their weeks, more than the memory limit of {limit}: raise it, name fewer --threads, or --zones with fewer values"
+        "{cohorts} cohorts (a climate zone and what the model asks of a vehicle) need {bytes} bytes for their weeks, more than half of the memory limit, {limit}: raise it, or name --zones with fewer values"
     )]
     TooManyCohorts { cohorts: usize, bytes: u64, limit: u64 },
     #[error(

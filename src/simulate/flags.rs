@@ -12,11 +12,15 @@ pub enum Flag {
     ShortHistory,
     /// Less than a year of records: seasons it has not seen are its cohort's, at the vehicle's own pace.
     SeasonsFromCohort,
-    /// More than one week in [`GAP_SHARE`] between first and last record has none: its cohort's mean, at the
-    /// vehicle's own pace, stands there, in the clocks and in the futures.
+    /// More than one week in [`GAP_SHARE`] between first and last record was lost ([`super::gaps`]): its cohort's mean,
+    /// at the vehicle's own pace, stands there, in the clocks and in the futures.
     GapsFromCohort,
-    /// No record in the last [`STALE_DAYS`] days: the clocks have gone on with its cohort's mean at its own pace.
+    /// No record in the last [`STALE_DAYS`] days: unless it rests so long now and then, the clocks have gone on with its
+    /// cohort's mean at its own pace.
     NoRecentRecords,
+    /// No record for [`super::gaps::SILENT_WEEKS`] or longer, and it does not rest so long: its clocks have stood still
+    /// since those weeks, and no chance of it alerts.
+    LongSilent,
     /// The records begin later than the part: its use before is estimated from its mean since, and where no
     /// replacement is on record, from what renewals nobody wrote down leave of it.
     EarlierUseEstimated,
@@ -48,12 +52,13 @@ pub const GAP_SHARE: u32 = 20;
 pub const STALE_DAYS: i32 = 31;
 
 /// All flags with their names, in the order in which a row names them.
-pub const NAMES: [(Flag, &str); 14] = [
+pub const NAMES: [(Flag, &str); 15] = [
     (Flag::NoRecords, "no_records"),
     (Flag::ShortHistory, "short_history"),
     (Flag::SeasonsFromCohort, "seasons_from_cohort"),
     (Flag::GapsFromCohort, "gaps_from_cohort"),
     (Flag::NoRecentRecords, "no_recent_records"),
+    (Flag::LongSilent, "long_silent"),
     (Flag::EarlierUseEstimated, "earlier_use_estimated"),
     (Flag::StartUnknown, "start_unknown"),
     (Flag::SeasonNotOnRecord, "season_not_on_record"),

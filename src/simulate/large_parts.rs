@@ -5,8 +5,8 @@
 //! [`EXACT_PARTS`] of them get their exact law. More are sorted into bins by their chances, and a bin has the law of
 //! its moments, which within so narrow a range is nearly exact: 300 of 0.06 to 0.99 are off by less than 0.001. On a
 //! path each chance is its mean over paths with all their odds raised alike, so that they add up to their share of the
-//! path's mean; all other parts have the law of the moments that these leave. A count as wide as
-//! [`SMOOTH_VARIANCE`] asks needs none of this where bins stand for the parts.
+//! path's mean; all other parts have the law of the moments that these leave. From [`SMOOTH_VARIANCE`] on the normal law
+//! does, with these parts' own third moment: that of equal chances leans the other way where some fail almost surely.
 //!
 //! Sums are integers, so neither order nor threads show. Units: chances; in bins 2^-48.
 
@@ -36,9 +36,10 @@ type Bins = [Bin; BIN_ENDS.len()];
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bin {
     parts: u64,
-    /// Sums of the chances and of their squares.
+    /// Sums of the chances, of their squares and of their cubes.
     chances_q48: u128,
     squares_q48: u128,
+    cubes_q48: u128,
 }
 
 impl Default for LargeParts {
@@ -85,6 +86,7 @@ impl LargeParts {
                     bin.parts += more.parts;
                     bin.chances_q48 += more.chances_q48;
                     bin.squares_q48 += more.squares_q48;
+                    bin.cubes_q48 += more.cubes_q48;
                 }
                 *self = Self::Many(Box::new(bins));
             }
@@ -111,42 +113,34 @@ impl LargeParts {
     fn weighted(&self) -> Vec<(f64, f64)> {
         match self {
             Self::Few(chances) => chances.iter().map(|&chance| (1.0, chance)).collect(),
-            Self::Many(bins) => (bins.iter().filter(|bin| bin.parts > 0))
-                .map(|bin| (bin.parts as f64, number(bin.chances_q48) / bin.parts as f64))
-                .collect(),
+            Self::Many(bins) => filled(bins).map(|bin| (bin.parts as f64, bin.mean_chance())).collect(),
         }
     }
 
     /// The law of a group on a path, given what these parts add up to on the path, and the moments of all parts there.
     pub fn law(&self, sum: f64, all: Moments) -> CountLaw {
         let parts = self.weighted();
-        let (from, law, own) = match self {
-            Self::Few(_) => {
-                let chances = tilted(&parts, sum);
-                let squares = chances.iter().map(|p| p * p).sum::<f64>();
-                (0, exact(&chances), Moments { mean: chances.iter().sum::<f64>(), squares })
-            }
-            Self::Many(_) if all.variance() >= SMOOTH_VARIANCE => return CountLaw::of(all),
-            Self::Many(bins) => {
-                let spread = bins.iter().filter(|bin| bin.parts > 0).map(|bin| {
-                    let (parts, sum) = (bin.parts as f64, number(bin.chances_q48));
-                    (number(bin.squares_q48) - sum * sum / parts).max(0.0)
-                });
-                let moments: Vec<Moments> = (tilted(&parts, sum).iter().zip(&parts).zip(spread))
-                    .map(|((&chance, (parts, _)), spread)| {
-                        let mean = parts * chance;
-                        Moments { mean, squares: (mean * chance + spread).min(mean) }
-                    })
-                    .collect();
-                let (from, law) = convolved(&moments);
-                let of = |what: fn(&Moments) -> f64| moments.iter().map(what).sum::<f64>();
-                (from, law, Moments { mean: of(|one| one.mean), squares: of(|one| one.squares) })
-            }
+        let chances = tilted(&parts, sum);
+        let moments: Vec<Moments> = match self {
+            Self::Few(_) => chances.iter().map(|p| Moments { mean: *p, squares: p * p }).collect(),
+            Self::Many(bins) => filled(bins).zip(&chances).map(|(bin, &chance)| bin.moments(chance)).collect(),
         };
-        let mean = (all.mean - own.mean).max(0.0);
-        let squares = (all.squares - own.squares).clamp(0.0, mean);
-        let rest = CountLaw::of(Moments { mean, squares });
-        let none = mean <= 1e-12 * all.mean;
+        let of = |what: fn(&Moments) -> f64| moments.iter().map(what).sum::<f64>();
+        let own = Moments { mean: of(|one| one.mean), squares: of(|one| one.squares) };
+        if all.variance() >= SMOOTH_VARIANCE {
+            let third: f64 = match self {
+                Self::Few(_) => chances.iter().map(|p| p * (1.0 - p) * (1.0 - 2.0 * p)).sum(),
+                Self::Many(bins) => filled(bins).zip(&chances).map(|(bin, &chance)| bin.third(chance)).sum(),
+            };
+            return CountLaw::smooth(all, third + all.without(own).third_of_equals());
+        }
+        let (from, law) = match self {
+            Self::Few(_) => (0, exact(&chances)),
+            Self::Many(_) => convolved(&moments),
+        };
+        let others = all.without(own);
+        let rest = CountLaw::of(others);
+        let none = others.mean <= 1e-12 * all.mean;
         let most = law.len() + if none { 0 } else { rest.most() as usize };
         let at_most = |k: usize| -> f64 {
             law.iter().enumerate().map(|(large, p)| p * rest.at_most(k as i64 - large as i64)).sum()
@@ -165,6 +159,34 @@ impl LargeParts {
     }
 }
 
+impl Bin {
+    fn mean_chance(&self) -> f64 {
+        number(self.chances_q48) / self.parts as f64
+    }
+
+    /// Sum of the squares of the parts' distances from their mean chance.
+    fn spread(&self) -> f64 {
+        (number(self.squares_q48) - self.mean_chance() * number(self.chances_q48)).max(0.0)
+    }
+
+    /// On a path on which their mean chance is another.
+    fn moments(&self, chance: f64) -> Moments {
+        let mean = self.parts as f64 * chance;
+        Moments { mean, squares: (mean * chance + self.spread()).min(mean) }
+    }
+
+    /// The count's third central moment there, Σp(1 − p)(1 − 2p): a cubic in p, taken around the mean chance.
+    fn third(&self, chance: f64) -> f64 {
+        let (parts, mean) = (self.parts as f64, self.mean_chance());
+        let skew = number(self.cubes_q48) - 3.0 * mean * number(self.squares_q48) + 2.0 * parts * mean * mean * mean;
+        parts * chance * (1.0 - chance) * (1.0 - 2.0 * chance) + (6.0 * chance - 3.0) * self.spread() + 2.0 * skew
+    }
+}
+
+fn filled(bins: &Bins) -> impl Iterator<Item = &Bin> {
+    bins.iter().filter(|bin| bin.parts > 0)
+}
+
 fn number(sum_q48: u128) -> f64 {
     sum_q48 as f64 / (1_u64 << PART_BITS) as f64
 }
@@ -175,6 +197,7 @@ fn put(bins: &mut Bins, chance: f64) {
     bins[bin].parts += 1;
     bins[bin].chances_q48 += fixed(chance);
     bins[bin].squares_q48 += fixed(chance * chance);
+    bins[bin].cubes_q48 += fixed(chance * chance * chance);
 }
 
 fn binned(chances: &[f64]) -> Bins {
@@ -307,6 +330,24 @@ mod tests {
             by_moments = by_moments.max(worst(&CountLaw::of(moments(&all)), &law));
         }
         assert!(by_bins < 1e-3 && by_moments > 0.01, "{by_bins} {by_moments}");
+    }
+
+    #[test]
+    fn a_wide_count_leans_as_its_parts_do() {
+        let (mut by_parts, mut by_equals) = (0.0_f64, 0.0_f64);
+        for group in 0..6 {
+            // Likely ones that lean down, and rare ones that lean up.
+            let likely = chances(group, 150 + 40 * group, 1.0).into_iter().map(|p| 0.97 - 0.2 * p);
+            let all: Vec<f64> = likely.chain(chances(100 + group, 16_000, 0.05)).collect();
+            let (law, moments) = (exact(&all), moments(&all));
+            assert!(moments.variance() > SMOOTH_VARIANCE);
+            let parts = large(&all);
+            let own = parts.law(parts.sum(), moments);
+            assert!(matches!(own, CountLaw::Smooth { .. }));
+            by_parts = by_parts.max(worst(&own, &law));
+            by_equals = by_equals.max(worst(&CountLaw::of(moments), &law));
+        }
+        assert!(by_parts < 5e-4 && by_equals > 2e-3, "{by_parts} {by_equals}");
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub mod flags;
 pub mod fleet_forecast;
 pub mod forecast;
 pub mod future;
+pub mod gaps;
 pub mod large_parts;
 pub mod parameters;
 pub mod part_use;

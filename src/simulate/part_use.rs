@@ -1,15 +1,14 @@
 //! What a part's mechanisms have used up until today: since the part's start, and before the first record.
 //!
-//! Weeks without a record since, in the midst of the records or after them, count as the futures count them: the cohort's
-//! mean at the vehicle's own pace ([`super::future`]). Nobody can tell a vehicle that stood still from one whose records
-//! were lost; a week in which nothing at all was written is taken for the latter.
+//! Days whose records were lost since ([`super::gaps`]) count as the futures count them: the cohort's mean at the
+//! vehicle's own pace ([`super::future`]).
 //!
 //! Units: Q48 lives; days since 1970-01-01.
 
 use super::flags::{Flag, Flags};
 use super::profile::{BatchSlots, Calendar};
 use super::survive::{Past, World};
-use super::weeks::{DAYS_PER_WEEK, RecordLength, first_day};
+use super::weeks::{DAYS_PER_WEEK, first_day};
 use crate::model::life;
 use crate::score::flags::LATE_DAYS;
 use crate::score::parts::ScoreRow;
@@ -72,7 +71,7 @@ pub fn part_use(
         Some(day) if first > day.saturating_add(LATE_DAYS) => {
             flags.raise(Flag::EarlierUseEstimated, true);
             let missing = u128::from((i64::from(first) - i64::from(day) - 1).unsigned_abs());
-            let observed = u128::from((i64::from(calendar.as_of_day) - i64::from(first) + 1).unsigned_abs());
+            let observed = u128::from((i64::from(one.until_day.max(one.days.1)) - i64::from(first) + 1).unsigned_abs());
             u64::try_from(u128::from(since_q48) * missing / observed.max(1)).unwrap_or(u64::MAX)
         }
         _ => 0,
@@ -80,7 +79,7 @@ pub fn part_use(
     Use { since_q48, earlier_q48 }
 }
 
-/// What a mechanism used up on days without record after a part's start (`None`: after the first record), given the
+/// What a mechanism used up on days that are missing after a part's start (`None`: after the first record), given the
 /// vehicle's weeks with their gaps filled.
 fn missing_q48(batch: &BatchSlots, at: usize, filled: &[u64], start: Option<i32>, calendar: &Calendar) -> u64 {
     let start = start.map_or(i64::MIN, |day| i64::from(calendar.axis.calendar_day(day)));
@@ -93,11 +92,8 @@ fn missing_q48(batch: &BatchSlots, at: usize, filled: &[u64], start: Option<i32>
         sunday += week_days;
         sum += use_of(week, i64::from(days).min(sunday.saturating_sub(start.min(sunday))));
     }
-    // Days after the last whole week: a record of a day there makes the others days of rest.
-    let last = i64::from(batch.vehicles[at].days.1);
-    if last <= sunday || calendar.length != RecordLength::Day {
-        let days = (i64::from(calendar.as_of_day) - last.max(sunday).max(start)).clamp(0, week_days);
-        sum += filled.last().map_or(0, |&week| use_of(week, days));
-    }
+    let after = i64::from(batch.vehicles[at].missing_after);
+    let days = after.min((i64::from(calendar.as_of_day) - start).max(0));
+    sum += filled.last().map_or(0, |&week| use_of(week, days));
     u64::try_from(sum).unwrap_or(u64::MAX)
 }

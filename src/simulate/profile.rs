@@ -11,9 +11,11 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::cohort::Cohorts;
-use super::weeks::{DAYS_PER_WEEK, RecordLength, WeekAxis, first_day, span, spread, week_of};
+use super::gaps::{OnRecord, Weeks};
+use super::weeks::{RecordLength, WeekAxis, first_day, span, spread, week_of};
 use crate::backend::{BackendError, DamageBackend, DamageBatch, DamageRequest, SlotMasks};
 use crate::fleet::chunk::Chunk;
+use crate::fleet::vehicles::{Vehicles, day_of};
 use crate::model::channel::Channel;
 use crate::model::compiled::CompiledModel;
 use crate::score::pack::table_columns;
@@ -21,6 +23,8 @@ use crate::score::parts::PartStarts;
 
 /// Rows of one push to a backend.
 const PUSH_ROWS: usize = 1 << 16;
+/// Records of weeks may lie so many days nearer to or farther from each other.
+const WEEK_JITTER_DAYS: i32 = 3;
 /// Days over which a vehicle's kilometres a day are taken.
 pub const DISTANCE_DAYS: i32 = 365;
 
@@ -46,6 +50,7 @@ pub struct Calendar<'a> {
     /// The channel of the distance and its column.
     pub distance: Option<(usize, &'a Channel)>,
     pub starts: &'a PartStarts,
+    pub vehicles: &'a Vehicles,
     /// Last calendar day that counts.
     pub as_of_day: i32,
     /// First week of the profiles, and how many.
@@ -60,8 +65,12 @@ pub struct VehicleHistory {
     pub records: u32,
     /// First and last calendar day that its records cover.
     pub days: (i32, i32),
-    /// Over the days of [`DISTANCE_DAYS`] whose distance was read.
+    /// Over the days of [`DISTANCE_DAYS`] that are not lost, on record or rest.
     pub km_per_day: Option<f64>,
+    /// As in [`Weeks`]: what is missing after the last whole week, the last day that counts, and whether it is long gone.
+    pub missing_after: u8,
+    pub until_day: i32,
+    pub is_long_silent: bool,
     slots: Range<usize>,
 }
 
@@ -69,9 +78,9 @@ pub struct VehicleHistory {
 #[derive(Clone, Debug)]
 pub struct BatchSlots {
     pub vehicles: Vec<VehicleHistory>,
-    /// `[vehicle * weeks + week]`: whether the week has records.
+    /// `[vehicle * weeks + week]`: [`Weeks::covered`].
     pub covered: Vec<bool>,
-    /// The same places: days since the first record that no record covers, in weeks that are not covered.
+    /// The same places: [`Weeks::missing_days`].
     pub missing_days: Vec<u8>,
     slot: Vec<u32>,
     local: Vec<u32>,
@@ -114,8 +123,16 @@ impl BatchSlots {
     /// Vehicles of which there is no record.
     pub fn without_records(vehicles: &[u32], calendar: &Calendar) -> Self {
         let day = calendar.as_of_day;
-        let one =
-            |&vehicle: &u32| VehicleHistory { vehicle, records: 0, days: (day, day), km_per_day: None, slots: 0..0 };
+        let one = |&vehicle: &u32| VehicleHistory {
+            vehicle,
+            records: 0,
+            days: (day, day),
+            km_per_day: None,
+            missing_after: 0,
+            until_day: day,
+            is_long_silent: false,
+            slots: 0..0,
+        };
         Self {
             vehicles: vehicles.iter().map(one).collect(),
             covered: vec![false; vehicles.len() * calendar.weeks],
@@ -130,27 +147,31 @@ impl BatchSlots {
     fn add_vehicle(&mut self, chunk: &Chunk, rows: Range<usize>, calendar: &Calendar) {
         let vehicle = chunk.vehicle[rows.start];
         let first_slot = self.spans.len();
-        let days = match calendar.length {
+        let spans = match calendar.length {
             RecordLength::Day => self.cut_into_weeks(&chunk.tick[rows.clone()], vehicle, calendar),
             _ => self.cut_into_records(chunk, rows.clone(), calendar),
         };
-        let covered = self.covered.len();
-        self.covered.resize(covered + calendar.weeks, false);
-        self.missing_days.resize(covered + calendar.weeks, 0);
-        self.cover(first_slot, days, covered, calendar);
-        let km_per_day = km_per_day(chunk, rows.clone(), &self.spans, &self.slot, calendar);
+        let sold_day = day_of(&calendar.vehicles.sale_day, vehicle as usize).map(|day| calendar.axis.calendar_day(day));
+        let on_record = OnRecord { spans: &spans, sold_day };
+        let weeks = Weeks::of(&on_record, calendar);
+        let km_per_day = self.km_per_day(chunk, rows.clone(), &on_record, &weeks, calendar);
+        self.covered.extend_from_slice(&weeks.covered);
+        self.missing_days.extend_from_slice(&weeks.missing_days);
         self.vehicles.push(VehicleHistory {
             vehicle,
             records: rows.len() as u32,
-            days,
+            days: (spans[0].0, spans[spans.len() - 1].1),
             km_per_day,
+            missing_after: weeks.missing_after,
+            until_day: weeks.until_day,
+            is_long_silent: weeks.is_long_silent,
             slots: first_slot..self.spans.len(),
         });
     }
 
     /// A slot a week, one more for every part's start. Ticks rise, so weeks and starts passed rise together and their
-    /// sum is a slot of its own.
-    fn cut_into_weeks(&mut self, ticks: &[i32], vehicle: u32, calendar: &Calendar) -> (i32, i32) {
+    /// sum is a slot of its own. Gives the days with a record.
+    fn cut_into_weeks(&mut self, ticks: &[i32], vehicle: u32, calendar: &Calendar) -> Vec<(i32, i32)> {
         let axis = calendar.axis;
         let mut boundaries: Vec<i32> =
             calendar.starts.of(vehicle as usize).iter().map(|start| axis.axis.last_tick_of(start.day)).collect();
@@ -173,22 +194,41 @@ impl BatchSlots {
             self.first_tick[slot] = self.first_tick[slot].min(tick);
             self.slot.push(slot as u32);
         }
-        (axis.day(ticks[0]), axis.day(ticks[ticks.len() - 1]))
+        let days = ticks.chunk_by(|&a, &b| axis.day(a) == axis.day(b)).map(|of_day| axis.day(of_day[0]));
+        days.map(|day| (day, day)).collect()
     }
 
-    fn cut_into_records(&mut self, chunk: &Chunk, rows: Range<usize>, calendar: &Calendar) -> (i32, i32) {
-        let mut days = (i32::MAX, i32::MIN);
+    /// A slot a record. Gives the days that they cover, each once.
+    fn cut_into_records(&mut self, chunk: &Chunk, rows: Range<usize>, calendar: &Calendar) -> Vec<(i32, i32)> {
+        let mut days: Vec<(i32, i32)> = Vec::with_capacity(rows.len());
+        let mut longest_days = None;
         for row in rows {
             let tick = chunk.tick[row];
+            let day = calendar.axis.day(tick);
+            let before = days.last().map(|last| last.1);
             let length_days = match (calendar.length, calendar.length_channel) {
                 (RecordLength::Column(column), Some(channel)) => {
                     let code = chunk.codes[column][row];
-                    if code == channel.not_available() { 1 } else { libm::ceil(channel.value(code.into())) as i32 }
+                    let read = (code != channel.not_available()).then(|| libm::ceil(channel.value(code.into())) as i32);
+                    longest_days = longest_days.max(read);
+                    // A length that cannot be read: since the record before, but no longer than any so far, for records
+                    // may be missing between the two.
+                    let since = before.map_or(1, |before| day.saturating_sub(before));
+                    read.unwrap_or(since.min(longest_days.unwrap_or(since)))
                 }
                 _ => 1,
             };
-            let covers = span(calendar.length, calendar.axis.day(tick), length_days);
-            days = (days.0.min(covers.0), days.1.max(covers.1));
+            let mut covers = span(calendar.length, day, length_days);
+            // Weeks do not always end on the same day.
+            if let (RecordLength::Week, Some(before)) = (calendar.length, before)
+                && covers.0.abs_diff(before.saturating_add(1)) <= WEEK_JITTER_DAYS.unsigned_abs()
+            {
+                covers.0 = before.saturating_add(1);
+            }
+            let new = (before.map_or(covers.0, |before| covers.0.max(before.saturating_add(1))), covers.1);
+            if new.0 <= new.1 {
+                days.push(new);
+            }
             self.slot.push(self.spans.len() as u32);
             self.spans.push(covers);
             self.first_tick.push(tick);
@@ -196,32 +236,41 @@ impl BatchSlots {
         days
     }
 
-    /// Marks the weeks that have records: for days any, for longer records those wholly covered. The week in which a
-    /// history begins counts if it begins on Monday; what of a later week is not covered is missing.
-    fn cover(&mut self, first_slot: usize, (first, _): (i32, i32), covered: usize, calendar: &Calendar) {
-        let place = |week: i32| usize::try_from(week - calendar.first_week).ok().filter(|&week| week < calendar.weeks);
-        let mut days = vec![0_i32; calendar.weeks];
-        for (&(from, to), &tick) in self.spans[first_slot..].iter().zip(&self.first_tick[first_slot..]) {
-            if calendar.length == RecordLength::Day {
-                // A day without a record in a week with one is a day of rest.
-                if let Some(place) = place(week_of(from)).filter(|_| tick != i32::MAX) {
-                    days[place] = DAYS_PER_WEEK - (first - from).max(0);
-                }
-                continue;
+    /// Kilometres a day: those of a day whose distance was read, times the share of days on record among those that
+    /// are not lost.
+    fn km_per_day(
+        &self,
+        chunk: &Chunk,
+        rows: Range<usize>,
+        on_record: &OnRecord,
+        weeks: &Weeks,
+        calendar: &Calendar,
+    ) -> Option<f64> {
+        let (column, channel) = calendar.distance?;
+        let since = calendar.as_of_day.saturating_sub(DISTANCE_DAYS);
+        let day = |row: usize| calendar.axis.day(chunk.tick[row]);
+        let rows: Vec<usize> = rows.filter(|&row| day(row) > since).collect();
+        let (mut count, mut codes, mut days) = (0_i64, 0_i64, 0_i64);
+        for of_day in rows.chunk_by(|&a, &b| day(a) == day(b)) {
+            let readings = || of_day.iter().map(|&row| (row, chunk.codes[column][row]));
+            let mut last = None;
+            for (row, code) in readings().filter(|(_, code)| *code != channel.not_available()) {
+                (count, codes, last) = (count + 1, codes + channel.first + i64::from(code), Some(row));
             }
-            for week in week_of(from)..=week_of(to) {
-                if let Some(place) = place(week) {
-                    let monday = first_day(week);
-                    days[place] += (monday + DAYS_PER_WEEK).min(to + 1) - monday.max(from);
+            days += last.map_or(0, |row| match calendar.length {
+                RecordLength::Day => 1,
+                _ => {
+                    let (first, last) = self.spans[self.slot[row] as usize];
+                    i64::from(last) - i64::from(first) + 1
                 }
-            }
+            });
         }
-        for (place, days) in days.into_iter().enumerate() {
-            let monday = first_day(calendar.first_week + place as i32);
-            let since_first = (monday + DAYS_PER_WEEK - first.max(monday)).max(0);
-            self.covered[covered + place] = days >= DAYS_PER_WEEK;
-            self.missing_days[covered + place] = (since_first - days).clamp(0, DAYS_PER_WEEK) as u8;
-        }
+        let from = on_record.spans.first()?.0.max(since.saturating_add(1));
+        let from = Some(on_record.in_service_from().max(from)).filter(|&day| day <= calendar.as_of_day).unwrap_or(from);
+        let on_record_days = on_record.days(from, calendar.as_of_day) as f64;
+        let known = f64::from(weeks.days_known(from, calendar.as_of_day, calendar));
+        let km = channel.offset * count as f64 + channel.factor * codes as f64;
+        (days > 0 && known > 0.0).then(|| km / days as f64 * (on_record_days / known).min(1.0))
     }
 
     /// A kernel's sums over the slots.
@@ -287,49 +336,6 @@ impl BatchSlots {
         let slots = self.vehicles[local].slots.clone().filter(|&slot| i64::from(self.first_tick[slot]) > boundary);
         slots.fold(0_u64, |sum, slot| sum.wrapping_add(profiles.clocks_q48[slot * profiles.mechanisms + mechanism]))
     }
-}
-
-/// Kilometres a day over the days whose distance was read: those of the records themselves where records are longer
-/// than a day; else the days of weeks with a reading, without the days on record that have none.
-fn km_per_day(
-    chunk: &Chunk,
-    rows: Range<usize>,
-    spans: &[(i32, i32)],
-    slot: &[u32],
-    calendar: &Calendar,
-) -> Option<f64> {
-    let (column, channel) = calendar.distance?;
-    let day = |row: usize| calendar.axis.day(chunk.tick[row]);
-    let since = calendar.as_of_day.saturating_sub(DISTANCE_DAYS).max(day(rows.start) - 1);
-    let (mut count, mut codes, mut days) = (0_i64, 0_i64, 0_i32);
-    let mut is_read = |row: usize| {
-        let code = chunk.codes[column][row];
-        let is_read = code != channel.not_available();
-        if is_read {
-            (count, codes) = (count + 1, codes + channel.first + i64::from(code));
-        }
-        is_read
-    };
-    let rows: Vec<usize> = rows.filter(|&row| day(row) > since).collect();
-    if calendar.length == RecordLength::Day {
-        for week in rows.chunk_by(|&a, &b| week_of(day(a)) == week_of(day(b))) {
-            let monday = first_day(week_of(day(week[0])));
-            let whole = (monday + DAYS_PER_WEEK - 1).min(calendar.as_of_day) - monday.max(since + 1) + 1;
-            let (mut read, mut unread) = (0, 0);
-            for of_day in week.chunk_by(|&a, &b| day(a) == day(b)) {
-                let readings = of_day.iter().filter(|&&row| is_read(row)).count();
-                if readings > 0 { read += 1 } else { unread += 1 }
-            }
-            days += if read > 0 { whole - unread } else { 0 };
-        }
-    } else {
-        for row in rows {
-            let (first, last) = spans[slot[row] as usize];
-            days += if is_read(row) { last - first + 1 } else { 0 };
-        }
-    }
-    let km = channel.offset * count as f64 + channel.factor * codes as f64;
-    (count > 0 && days > 0).then(|| km / f64::from(days))
 }
 
 impl Kernel<'_> {

@@ -390,6 +390,7 @@ impl Futures {
             self.coverage[place].raise(&mut flags, world.plan.weeks);
         }
         flags.raise(Flag::NoRecentRecords, stale);
+        flags.raise(Flag::LongSilent, one.is_long_silent);
         flags.raise(Flag::SeasonNotOnRecord, world.season_missing[zones[place] as usize]);
         flags.raise(Flag::HorizonBeyondRecords, world.plan.weeks > world.weeks_on_record[zones[place] as usize]);
         flags.raise(Flag::UnlistedVehicle, one.vehicle as usize >= world.vehicles.known);
