@@ -220,9 +220,9 @@ mod tests {
         assert_eq!(sums, [0, 420]);
         assert!(rest.covered.iter().all(|&covered| covered));
         assert_eq!(weeks(RecordLength::Day, &weekly(70..140), None, 0).1, [70, 350]);
-        // Once a month: ten weeks are nothing, a year is.
+        // Once a month: eleven weeks are nothing, a year is.
         let monthly = |until: i32| days((0..until).step_by(28));
-        assert_eq!(weeks(RecordLength::Day, &monthly(280), None, 0).1, [0, 420]);
+        assert_eq!(weeks(RecordLength::Day, &monthly(350), None, 0).1, [0, 420]);
         assert_eq!(weeks(RecordLength::Day, &monthly(30), None, 0).1[0], 26 * 7);
     }
 
