@@ -52,7 +52,7 @@ pub fn draw(table: &Table, rectangle: &Rectangle, rows: Axis, columns: Axis, fin
     for up in row_edges.windows(2) {
         for across in column_edges.windows(2) {
             let sum = |of: &[f64]| -> f64 {
-                (up[0]..up[1]).map(|row| &of[row * table.columns..][across[0]..across[1]]).flatten().sum()
+                (up[0]..up[1]).flat_map(|row| &of[row * table.columns..][across[0]..across[1]]).sum()
             };
             let (observed, expected) = (sum(&table.observed), scale * sum(&table.expected));
             let (left, bottom, right, top) = (x(across[0]), y(up[0]), x(across[1]), y(up[1]));
