@@ -27,8 +27,10 @@ enum Records {
     /// Up to three days early.
     UnevenWeeks,
     Months,
-    /// Of a length that they state, which cannot be read on every fifth.
+    /// Of a length that they state: four weeks.
     Lengths,
+    /// The same, and on every fifth it cannot be read.
+    UnreadLengths,
 }
 
 impl Records {
@@ -38,7 +40,7 @@ impl Records {
             Self::Weeks | Self::UnevenWeeks => "week",
             Self::Months => "month",
             // Humidity plays the length in days: up to 80 % the model does not ask for it.
-            Self::Lengths => "column:humidity_pct",
+            Self::Lengths | Self::UnreadLengths => "column:humidity_pct",
         }
     }
 
@@ -48,7 +50,8 @@ impl Records {
         match self {
             Self::Days => day,
             Self::Months => 12 * date.year() + date.month0() as i32,
-            _ => (day + 3).div_euclid(7),
+            Self::Lengths | Self::UnreadLengths => (day + 3).div_euclid(28),
+            Self::Weeks | Self::UnevenWeeks => (day + 3).div_euclid(7),
         }
     }
 
@@ -65,13 +68,13 @@ impl Records {
         let record = |(&(vehicle, period), days): (&(usize, i32), &Vec<Day>)| {
             let last = days.iter().map(|day| day.day).max().unwrap();
             let early = if self == Self::UnevenWeeks { (5 * period + vehicle as i32).rem_euclid(4) } else { 0 };
-            let unread = self == Self::Lengths && (period + vehicle as i32).rem_euclid(5) == 0;
+            let is_fifth = period > self.of(FIRST_DAY) && (period + vehicle as i32).rem_euclid(5) == 0;
             Day {
                 vehicle,
                 day: last - early,
                 temp: (days.iter().map(|day| u32::from(day.temp)).sum::<u32>() / days.len() as u32) as u16,
                 // Outside of the channel's range nothing is read.
-                humidity: if unread { 200 } else { 7 },
+                humidity: if self == Self::UnreadLengths && is_fifth { 200 } else { 28 },
                 distance: days.iter().map(|day| day.distance).sum(),
             }
         };
@@ -81,7 +84,7 @@ impl Records {
     /// A steep law, so that a clock shows in the chances; use by distance alone where lengths are not always read.
     fn plan(self, plan: &mut SimulatePlan) {
         edit(&plan.model, "weibull_shape = 1.5", "weibull_shape = 4.0");
-        if self == Self::Lengths {
+        if self == Self::UnreadLengths {
             by_distance(plan);
         }
         let dictionary = plan.data.join("dataset.toml").to_string_lossy().into_owned();
@@ -154,13 +157,19 @@ fn ratios(found: &Rows, expected: &Rows, of: impl Fn(&Option<String>) -> bool) -
 
 #[test]
 fn parts_wear_on_while_nobody_writes() {
-    for records in [Records::Days, Records::Weeks, Records::UnevenWeeks, Records::Months, Records::Lengths] {
+    for records in
+        [Records::Days, Records::Weeks, Records::UnevenWeeks, Records::Months, Records::Lengths, Records::UnreadLengths]
+    {
         let whole = records.group(&whole());
         let gaps = match records {
             Records::Days => with_gaps(&whole),
             _ => {
                 let is_missing = |record: &Day| {
-                    let day = Day { day: record.day - if records == Records::Months { 15 } else { 3 }, ..*record };
+                    let half = match records {
+                        Records::Weeks | Records::UnevenWeeks => 3,
+                        _ => 14,
+                    };
+                    let day = Day { day: record.day - half, ..*record };
                     is_missing(&day)
                 };
                 let days = whole.days.iter().filter(|day| !is_missing(day)).copied().collect();
@@ -189,11 +198,11 @@ fn parts_wear_on_while_nobody_writes() {
 
 #[test]
 fn weeks_need_not_end_on_the_same_day_and_a_length_that_cannot_be_read_is_the_time_since_the_last_record() {
-    for (even, uneven) in [(Records::Weeks, Records::UnevenWeeks), (Records::Weeks, Records::Lengths)] {
+    for (even, uneven) in [(Records::Weeks, Records::UnevenWeeks), (Records::Lengths, Records::UnreadLengths)] {
         let change = |records: Records| {
             move |plan: &mut SimulatePlan| {
                 records.plan(plan);
-                if records != Records::Lengths {
+                if records != Records::UnreadLengths {
                     by_distance(plan);
                 }
             }
