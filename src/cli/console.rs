@@ -33,6 +33,10 @@ impl Console {
         self.quiet
     }
 
+    pub fn is_chinese(&self) -> bool {
+        self.language == Language::Zh
+    }
+
     /// A word of ours in the user's language.
     pub fn word(&self, word: Word) -> &'static str {
         words::text(word, self.language)

@@ -141,6 +141,7 @@ fn of_engine(error: &EngineError) -> Exit {
         EngineError::Backtest(error) => of_backtest(error),
         EngineError::AtCut { source, .. } => of_engine(source),
         EngineError::Discover(error) => of_discover(error),
+        EngineError::Recall(error) => of_recall(error),
         EngineError::Interrupted(_) => Exit::Interrupted,
         EngineError::UnknownAttribute { .. } | EngineError::ColumnTwice { .. } | EngineError::Monitor(_) => {
             Exit::Config
@@ -301,10 +302,16 @@ fn of_lives(error: &LivesError) -> Exit {
 
 fn of_recall(error: &RecallError) -> Exit {
     match error {
-        RecallError::Option { .. } => Exit::Usage,
-        RecallError::TooFewFailures { .. } | RecallError::NoFit { .. } | RecallError::NoReplicates { .. } => {
-            Exit::Input
-        }
+        RecallError::Option { .. }
+        | RecallError::Cohort { .. }
+        | RecallError::NoAttribute { .. }
+        | RecallError::UnknownMode { .. } => Exit::Usage,
+        RecallError::Economics { .. } => Exit::Config,
+        RecallError::TooFewFailures { .. }
+        | RecallError::NoFit { .. }
+        | RecallError::NoReplicates { .. }
+        | RecallError::Nobody { .. }
+        | RecallError::NoIdColumn { .. } => Exit::Input,
         RecallError::Lives(error) => of_lives(error),
         RecallError::Write(error) => of_write(error),
         RecallError::Interrupted(_) => Exit::Interrupted,

@@ -21,6 +21,7 @@ mod init;
 mod inspect;
 mod progress;
 mod recall;
+mod recall_fleet;
 mod recall_lives;
 mod score;
 mod signals;

@@ -7,8 +7,8 @@ use super::exit::{CliError, Exit};
 use super::fit::{LawArg, LifeColumnsArgs};
 use super::fit_lives::{bad_rows, figures, rows};
 use super::progress::with_progress;
+use super::recall::RecallSharedArgs;
 use super::table::{Table, count};
-use super::values::MaxBad;
 use super::words::Word;
 use crate::recall::plan::{RecallLivesPlan, Resampling};
 use crate::recall::recall_lives;
@@ -16,47 +16,42 @@ use crate::recall::report::{GroupForecast, Method, RecallLivesReport};
 
 /// A table of lives.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "From a table of lives")]
 pub struct RecallLivesArgs {
     /// A table of lives: CSV (UTF-8, GBK or UTF-16; apart by comma, semicolon or tab), xlsx or Parquet; the first row names
     /// the columns. Its survivors are the units at risk
     #[arg(long, value_name = "FILE")]
-    pub lifetimes: PathBuf,
+    pub lifetimes: Option<PathBuf>,
     #[command(flatten)]
     pub columns: LifeColumnsArgs,
     /// Column that splits the table: each of its values gets a law and a forecast of its own
-    #[arg(long, value_name = "COLUMN")]
+    #[arg(long, value_name = "COLUMN", requires = "lifetimes")]
     pub by: Option<String>,
     /// How far to look ahead, in the unit of the table's ages
-    #[arg(long, value_delimiter = ',', value_name = "LENGTH,…", required = true)]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "LENGTH,…",
+        requires = "lifetimes",
+        required_unless_present = "data"
+    )]
     pub horizon: Vec<f64>,
     /// The law of life
-    #[arg(long, value_enum, value_name = "LAW", default_value_t = LawArg::Weibull)]
+    #[arg(long, value_enum, value_name = "LAW", requires = "lifetimes", default_value_t = LawArg::Weibull)]
     pub law: LawArg,
     /// Hold the Weibull shape at this value, known from elsewhere: for few failures, or none
-    #[arg(long, value_name = "β")]
+    #[arg(long, value_name = "β", requires = "lifetimes")]
     pub shape: Option<f64>,
-    /// Confidence of each one-sided bound, in percent; two of 95 make an interval of 90
-    #[arg(long, value_name = "PERCENT", default_value_t = 95.0)]
-    pub confidence: f64,
     /// How samples are drawn that show how far off the fitted law may be [default: from the law; with random weights of the
     /// lives where fewer than five failed, or where failures are known to intervals]
-    #[arg(long, value_enum, value_name = "METHOD")]
+    #[arg(long, value_enum, value_name = "METHOD", requires = "lifetimes")]
     pub method: Option<MethodArg>,
     /// Samples drawn
-    #[arg(long, default_value_t = 4_000, value_name = "N")]
+    #[arg(long, default_value_t = 4_000, value_name = "N", requires = "lifetimes")]
     pub replicates: usize,
     /// Show how often the bounds cover, by finding them anew in so many tables drawn from the fitted law
-    #[arg(long, default_value_t = 0, value_name = "TABLES")]
+    #[arg(long, default_value_t = 0, value_name = "TABLES", requires = "lifetimes")]
     pub nested: usize,
-    /// The same seed gives the same samples
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    pub seed: u64,
-    /// Folder to write: the bounds as Parquet, and report.json; must be empty or not there
-    #[arg(long, value_name = "FOLDER")]
-    pub out: Option<PathBuf>,
-    /// Exit with code 5 if more rows than this are set aside: a number of rows, or a share such as 0.5%
-    #[arg(long, value_name = "ROWS|SHARE%", default_value = "1%")]
-    pub max_bad: MaxBad,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -65,9 +60,9 @@ pub enum MethodArg {
     FractionalWeights,
 }
 
-pub fn run(args: RecallLivesArgs, console: &Console) -> Result<Exit, CliError> {
-    let max_bad = args.max_bad;
-    let plan = plan(args);
+pub fn run(args: RecallLivesArgs, shared: RecallSharedArgs, console: &Console) -> Result<Exit, CliError> {
+    let max_bad = shared.max_bad;
+    let plan = plan(args, shared);
     let report = with_progress(console, |control| recall_lives(&plan, control))?;
     if console.json() {
         console.data_json(&report);
@@ -80,21 +75,21 @@ pub fn run(args: RecallLivesArgs, console: &Console) -> Result<Exit, CliError> {
     Ok(bad_rows(report.rows_in, &report.set_aside, max_bad, console))
 }
 
-fn plan(args: RecallLivesArgs) -> RecallLivesPlan {
-    let mut plan = RecallLivesPlan::new(args.lifetimes, args.horizon);
+fn plan(args: RecallLivesArgs, shared: RecallSharedArgs) -> RecallLivesPlan {
+    let mut plan = RecallLivesPlan::new(args.lifetimes.unwrap_or_default(), args.horizon);
     args.columns.settle(&mut plan.table);
     plan.table.names.by = args.by;
     plan.table.laws = vec![args.law.into()];
     plan.table.shape = args.shape;
-    plan.table.out = args.out;
-    plan.confidence = args.confidence / 100.0;
+    plan.table.out = shared.out;
+    plan.confidence = shared.confidence / 100.0;
     plan.resampling = args.method.map(|method| match method {
         MethodArg::Parametric => Resampling::Parametric,
         MethodArg::FractionalWeights => Resampling::FractionalWeights,
     });
     plan.replicates = args.replicates;
     plan.nested = args.nested;
-    plan.seed = args.seed;
+    plan.seed = shared.seed;
     plan
 }
 

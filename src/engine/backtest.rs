@@ -214,7 +214,7 @@ fn horizons(plan: &BacktestPlan) -> Result<Vec<u32>, BacktestError> {
 }
 
 /// Three days to state chances for, rising, the horizons among them.
-fn filled_up(horizons: &[u32]) -> [u32; 3] {
+pub(super) fn filled_up(horizons: &[u32]) -> [u32; 3] {
     let mut days = horizons.to_vec();
     for more in FORECAST_DAYS.into_iter().chain([1, 2, 3]) {
         if days.len() < MOST_HORIZONS && !days.contains(&more) {

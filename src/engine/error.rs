@@ -12,6 +12,7 @@ use crate::fleet::state::error::{StateError, StockError};
 use crate::fleet::writer::WriteError;
 use crate::model::error::ModelError;
 use crate::monitor::error::MonitorError;
+use crate::recall::RecallError;
 use crate::run::Interrupted;
 use crate::score::slots::TooManySlots;
 use crate::score::state::night::NightError;
@@ -45,6 +46,8 @@ pub enum EngineError {
     AtCut { as_of: String, source: Box<EngineError> },
     #[error(transparent)]
     Discover(#[from] DiscoverError),
+    #[error(transparent)]
+    Recall(#[from] RecallError),
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
     /// `--keep` names an attribute that the vehicles table lacks.

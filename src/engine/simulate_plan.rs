@@ -14,6 +14,7 @@ use crate::fleet::manifest::{Manifest, ManifestAccount};
 use crate::fleet::scan::{ScanKind, UnreadableFile};
 use crate::fleet::vehicles::Ids;
 use crate::monitor::cohort::Cohort;
+use crate::monitor::output::VehicleAlarm;
 use crate::score::parts::Parts;
 use crate::simulate::count_law::{CountLaw, mixture_below_and_up_to};
 use crate::simulate::expected::CountKind;
@@ -63,6 +64,8 @@ pub struct SimulatePlan {
     pub keep_laws: bool,
     /// Hand out every part's forecast with the report.
     pub keep_forecasts: bool,
+    /// Hand out every alarm with the report.
+    pub keep_alarms: bool,
     /// Simulate the vehicles of one shard of so many alone.
     pub shard: Option<(u32, u32)>,
     /// Put the BLAKE3 hashes of the inputs into the manifest.
@@ -110,6 +113,7 @@ impl SimulatePlan {
             false_alarms_per_100000_days: None,
             keep_laws: false,
             keep_forecasts: false,
+            keep_alarms: false,
             shard: None,
             hash_inputs: true,
             state: None,
@@ -155,6 +159,9 @@ pub struct SimulateReport {
     pub unreadable: Vec<UnreadableFile>,
     pub scan_kind: ScanKind,
     pub as_of: String,
+    /// The same on the dataset's axis, and on the calendar.
+    pub as_of_day: i32,
+    pub calendar_day: i32,
     pub content_hash: String,
     pub device: String,
     pub device_reason: String,
@@ -165,6 +172,8 @@ pub struct SimulateReport {
     pub laws: Vec<CountLaws>,
     /// Of every part, if the plan asks for it.
     pub forecasts: Option<KeptForecasts>,
+    /// Of the monitors, by their index, if the plan asks for it.
+    pub alarms: Vec<VehicleAlarm>,
     /// The largest counts to expect.
     pub counts: Vec<ExpectedCount>,
     /// What the scenario changes most, the largest first; none without one.

@@ -43,7 +43,7 @@ pub struct VehicleAlarm {
 }
 
 /// An id as the histories have it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum VehicleId {
     Integer(i64),
     Text(String),

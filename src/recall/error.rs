@@ -1,5 +1,7 @@
 //! Why a recall cannot be sized: what was asked, what is there, and what to do.
 
+use std::path::PathBuf;
+
 use crate::fit::lives::LivesError;
 use crate::fleet::writer::WriteError;
 use crate::run::Interrupted;
@@ -25,10 +27,27 @@ pub enum RecallError {
          hold the shape with --shape"
     )]
     NoReplicates { group: String, drawn: usize, fitted: usize },
+    /// A condition that cannot be read.
+    #[error("--cohort, character {column}: {problem}, in: {text}")]
+    Cohort { text: String, column: usize, problem: String },
+    #[error("--cohort: no attribute {name:?}{}; the vehicles have {known}", did_you_mean(.nearest))]
+    NoAttribute { name: String, nearest: Option<String>, known: String },
+    #[error("--cohort {asked}: none of {vehicles} vehicles belongs to it: {why}")]
+    Nobody { asked: String, vehicles: usize, why: String },
+    #[error("{file:?}: no column is called {wanted:?} or like ids of vehicles; it has {known}")]
+    NoIdColumn { file: PathBuf, wanted: String, known: String },
+    #[error("--mode: no failure mode {mode:?}{}; the model has {known}", did_you_mean(.nearest))]
+    UnknownMode { mode: String, nearest: Option<String>, known: String },
+    #[error("{file:?}: {problem}")]
+    Economics { file: PathBuf, problem: String },
     #[error(transparent)]
     Lives(#[from] LivesError),
     #[error(transparent)]
     Write(#[from] WriteError),
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
+}
+
+fn did_you_mean(nearest: &Option<String>) -> String {
+    nearest.as_ref().map(|name| format!(" (did you mean {name:?}?)")).unwrap_or_default()
 }

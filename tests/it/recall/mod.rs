@@ -2,6 +2,7 @@
 
 mod commands;
 mod few;
+mod fleet;
 mod lives;
 
 use std::path::Path;

@@ -1,0 +1,271 @@
+//! What is on record of a cohort: who is in service, who is marked by a monitor or has failed, and where such vehicles are
+//! to be found in the fleet.
+//!
+//! A vehicle is *marked* by a monitor if its part alarmed, by a component if it failed; it stays marked when the part was
+//! replaced, which is told apart. Counts are of vehicles in service as of the day on which one stands.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::recall_plan::RecallPlan;
+use super::report::day_text;
+use super::simulate_plan::SimulateReport;
+use crate::fleet::time::TimeAxis;
+use crate::fleet::vehicles::{Ids, Vehicles, day_of};
+use crate::model::spec::Model;
+use crate::monitor::output::VehicleId;
+use crate::recall::boundary::{Boundary, scan};
+use crate::recall::cohort::Cohort;
+use crate::recall::fleet_report::{CohortReport, Defect, Listed, Range, share_interval};
+use crate::recall::incidents::{by_months, is_known_failure};
+
+/// The attribute by whose values ranges are told.
+const RANGES_BY: &str = "model";
+/// Boundaries of a higher corrected p are not told.
+const NOTABLE_P: f64 = 0.05;
+
+/// The fleet's small tables, and whom the recall is about.
+pub struct Facts<'a> {
+    pub vehicles: &'a Vehicles,
+    pub ids: &'a Ids,
+    pub axis: TimeAxis,
+    pub as_of_day: i32,
+    pub cohort: &'a Cohort,
+}
+
+/// Vehicles marked by one defect.
+pub struct Marks {
+    name: String,
+    shows_as: &'static str,
+    /// First alarm, or last failure, by vehicle.
+    day: BTreeMap<u32, i32>,
+    /// Vehicles with a part that alarmed and is still there; of failures: all.
+    open: BTreeSet<u32>,
+}
+
+impl Facts<'_> {
+    fn is_in_service(&self, vehicle: usize) -> bool {
+        self.vehicles.in_service_day(vehicle).is_none_or(|sold| sold <= self.as_of_day)
+            && day_of(&self.vehicles.end_day, vehicle).is_none_or(|end| end > self.as_of_day)
+    }
+
+    /// Of every monitor, and of every component that a failure mode is of.
+    pub fn marks(&self, model: &Model, simulated: &SimulateReport, plan: &RecallPlan) -> Vec<Marks> {
+        let mut marks: Vec<Marks> = simulated
+            .monitors
+            .iter()
+            .map(|monitor| Marks {
+                name: monitor.monitor.clone(),
+                shows_as: "alarms",
+                day: BTreeMap::new(),
+                open: BTreeSet::new(),
+            })
+            .collect();
+        let index: HashMap<VehicleId, u32> = match simulated.alarms.is_empty() {
+            true => HashMap::new(),
+            false => {
+                let known = 0..self.vehicles.known as u32;
+                known.filter_map(|vehicle| Some((VehicleId::of(self.ids, vehicle)?, vehicle))).collect()
+            }
+        };
+        for one in &simulated.alarms {
+            if let (Some(&vehicle), Some(marks)) = (index.get(&one.vehicle), marks.get_mut(one.monitor)) {
+                let day = marks.day.entry(vehicle).or_insert(one.alarm.alarm_day);
+                *day = (*day).min(one.alarm.alarm_day);
+                if one.alarm.replaced_day.is_none() {
+                    marks.open.insert(vehicle);
+                }
+            }
+        }
+        let asked = |id: &str| plan.failure_mode.as_deref().is_none_or(|asked| asked == id);
+        let mut components: Vec<&str> =
+            model.modes.iter().filter(|mode| asked(&mode.id)).map(|mode| mode.component.as_str()).collect();
+        components.sort_unstable();
+        components.dedup();
+        for component in components {
+            let known = self.vehicles.components.iter().position(|name| name == component);
+            let mut day = BTreeMap::new();
+            for event in self.vehicles.events.iter().filter(|event| Some(event.component as usize) == known) {
+                if is_known_failure(event, self.as_of_day) {
+                    let last = day.entry(event.vehicle).or_insert(event.occurred_day);
+                    *last = event.occurred_day.max(*last);
+                }
+            }
+            let open = day.keys().copied().collect();
+            marks.push(Marks { name: component.to_owned(), shows_as: "failures", day, open });
+        }
+        marks
+    }
+
+    /// Everything but forecasts, money and notes.
+    pub fn report(
+        &self,
+        marks: &[Marks],
+        plan: &RecallPlan,
+        simulated: &SimulateReport,
+        model: &Model,
+    ) -> CohortReport {
+        let known = self.vehicles.known;
+        let in_service: Vec<bool> = (0..known).map(|vehicle| self.is_in_service(vehicle)).collect();
+        let mut inside = vec![false; known];
+        self.cohort.vehicles.iter().for_each(|&vehicle| inside[vehicle as usize] = true);
+        let affected = (0..known).filter(|&vehicle| inside[vehicle] && in_service[vehicle]).count() as u64;
+        let serving = in_service.iter().filter(|&&serves| serves).count() as u64;
+        let listed = self.listed(marks, &in_service);
+        CohortReport {
+            cohort: plan.cohort.text(),
+            as_of: simulated.as_of.clone(),
+            model: format!("{} {}", model.name, model.version),
+            confidence: plan.confidence,
+            vehicles: self.cohort.vehicles.len() as u64,
+            affected,
+            suspects: listed.iter().filter(|one| one.in_service && !one.suspect_of.is_empty()).count() as u64,
+            replaced: listed.iter().filter(|one| one.in_service && one.replaced).count() as u64,
+            share_of_fleet: affected as f64 / serving.max(1) as f64,
+            unknown: self.cohort.unknown.clone(),
+            repeated: self.cohort.repeated,
+            defects: marks
+                .iter()
+                .map(|marks| self.defect(marks, &inside, &in_service, (affected, serving - affected), plan.confidence))
+                .collect(),
+            forecasts: Vec::new(),
+            boundaries: self.boundaries(marks, &in_service, plan.simulation.seed),
+            ranges: self.ranges(&inside),
+            incidents: by_months(self.vehicles, &inside, self.as_of_day),
+            incidents_of_others: {
+                let others: Vec<bool> = inside.iter().map(|inside| !inside).collect();
+                by_months(self.vehicles, &others, self.as_of_day)
+            },
+            money: None,
+            notes: Vec::new(),
+            listed,
+        }
+    }
+
+    fn defect(
+        &self,
+        marks: &Marks,
+        inside: &[bool],
+        in_service: &[bool],
+        (affected, others): (u64, u64),
+        confidence: f64,
+    ) -> Defect {
+        let serving = || marks.day.keys().filter(|&&vehicle| in_service[vehicle as usize]);
+        let vehicles = serving().filter(|&&vehicle| inside[vehicle as usize]).count() as u64;
+        let vehicles_of_others = serving().count() as u64 - vehicles;
+        let (share_lower, share_upper) = share_interval(vehicles, affected, confidence);
+        Defect {
+            name: marks.name.clone(),
+            shows_as: marks.shows_as,
+            vehicles,
+            share: vehicles as f64 / affected.max(1) as f64,
+            share_lower,
+            share_upper,
+            vehicles_of_others,
+            share_of_others: vehicles_of_others as f64 / others.max(1) as f64,
+        }
+    }
+
+    /// Of each defect, the places that hold more than their share; most striking first.
+    fn boundaries(&self, marks: &[Marks], in_service: &[bool], seed: u64) -> Vec<(String, Boundary)> {
+        let mut found: Vec<(String, Boundary)> = marks
+            .iter()
+            .flat_map(|marks| {
+                let mut marked = vec![false; self.vehicles.known];
+                marks.day.keys().for_each(|&vehicle| marked[vehicle as usize] = true);
+                let boundaries = scan(self.vehicles, in_service, &marked, seed);
+                boundaries.into_iter().filter(|one| one.p < NOTABLE_P).map(|one| {
+                    let days = one.from_day.zip(one.to_day);
+                    let text =
+                        days.map(|(from, to)| format!("{} … {}", day_text(self.axis, from), day_text(self.axis, to)));
+                    (marks.name.clone(), Boundary { value: one.value.clone().or(text), ..one })
+                })
+            })
+            .collect();
+        found.sort_by(|a, b| {
+            b.1.log_likelihood_ratio
+                .total_cmp(&a.1.log_likelihood_ratio)
+                .then_with(|| (&a.0, &a.1.value).cmp(&(&b.0, &b.1.value)))
+        });
+        found
+    }
+
+    fn id(&self, vehicle: u32) -> String {
+        match self.ids {
+            Ids::Integer(ids) => ids.get(vehicle as usize).map(i64::to_string).unwrap_or_default(),
+            Ids::Text(ids) => ids.get(vehicle as usize).cloned().unwrap_or_default(),
+        }
+    }
+
+    /// Vehicles by rising id: integers by value, texts bytewise.
+    fn in_order(&self, vehicles: impl Iterator<Item = u32>) -> Vec<u32> {
+        let mut order: Vec<u32> = vehicles.collect();
+        match self.ids {
+            Ids::Integer(ids) => order.sort_unstable_by_key(|&vehicle| ids[vehicle as usize]),
+            Ids::Text(ids) => order.sort_unstable_by(|&a, &b| ids[a as usize].cmp(&ids[b as usize])),
+        }
+        order
+    }
+
+    fn listed(&self, marks: &[Marks], in_service: &[bool]) -> Vec<Listed> {
+        let day = |day: Option<i32>| day.map(|day| day_text(self.axis, day));
+        let order = self.in_order(self.cohort.vehicles.iter().copied());
+        let row = |vehicle: u32| {
+            let own = || marks.iter().filter_map(|marks| marks.day.get(&vehicle).map(|&day| (marks, day)));
+            let of =
+                |shows_as: &'static str| own().filter(move |(marks, _)| marks.shows_as == shows_as).map(|(_, day)| day);
+            let names: Vec<&str> = own().map(|(marks, _)| marks.name.as_str()).collect();
+            Listed {
+                id: self.id(vehicle),
+                in_service: in_service[vehicle as usize],
+                suspect_of: names.join("; "),
+                replaced: !names.is_empty() && own().all(|(marks, _)| !marks.open.contains(&vehicle)),
+                first_alarm: day(of("alarms").min()),
+                last_failure: day(of("failures").max()),
+                build: day(day_of(&self.vehicles.build_day, vehicle as usize)),
+                sale: day(day_of(&self.vehicles.sale_day, vehicle as usize)),
+                attributes: self
+                    .vehicles
+                    .attributes
+                    .iter()
+                    .map(|attribute| {
+                        let code = attribute.code.get(vehicle as usize)?;
+                        attribute.values.get(*code as usize).cloned()
+                    })
+                    .collect(),
+            }
+        };
+        order.into_iter().map(row).collect()
+    }
+
+    /// By the values of the attribute that names vehicle models, where there is one; else of all.
+    fn ranges(&self, inside: &[bool]) -> Vec<Range> {
+        let by = self.vehicles.attributes.iter().find(|attribute| attribute.name == RANGES_BY);
+        let code = |vehicle: u32| by.and_then(|by| by.code.get(vehicle as usize).copied()).unwrap_or(u32::MAX);
+        let mut members: BTreeMap<u32, (u64, Vec<u32>)> = BTreeMap::new();
+        for vehicle in 0..self.vehicles.known as u32 {
+            let of_value = members.entry(code(vehicle)).or_default();
+            of_value.0 += 1;
+            if inside[vehicle as usize] {
+                of_value.1.push(vehicle);
+            }
+        }
+        let range = |(code, (all, own)): (u32, (u64, Vec<u32>))| {
+            let days = || own.iter().filter_map(|&vehicle| day_of(&self.vehicles.build_day, vehicle as usize));
+            let count = own.len() as u64;
+            let (first_build, last_build) = (days().min(), days().max());
+            let order = self.in_order(own.into_iter());
+            let (first, last) = order.first().zip(order.last())?;
+            Some(Range {
+                attribute: by.map_or("all", |by| by.name.as_str()).to_owned(),
+                value: by.and_then(|by| by.values.get(code as usize).cloned()),
+                vehicles: count,
+                first_build: first_build.map(|day| day_text(self.axis, day)),
+                last_build: last_build.map(|day| day_text(self.axis, day)),
+                first_id: self.id(*first),
+                last_id: self.id(*last),
+                share_of_sales: count as f64 / all as f64,
+            })
+        };
+        members.into_iter().filter_map(range).collect()
+    }
+}
