@@ -1,4 +1,5 @@
-//! `fleetwear demo`: a small fleet from nothing to scores, in under a minute, without GPU or network.
+//! `fleetwear demo`: a small fleet from nothing to scores, forecasts and the recall of what its monitor found, in under a
+//! minute, without GPU or network.
 
 use std::path::{Path, PathBuf};
 
@@ -9,14 +10,19 @@ use super::console::Console;
 use super::exit::{CliError, Exit};
 use super::progress::with_progress;
 use super::words::Word;
-use super::{check, discover, score, simulate, synth, worst};
+use super::{check, discover, recall_fleet, score, simulate, synth, worst};
 use crate::discover::error::DiscoverError;
-use crate::engine::{self, DiscoverPlan, EngineError, ScorePlan, SimulatePlan};
+use crate::engine::{
+    self, DiscoverPlan, EngineError, RecallPlan, ScorePlan, SimulatePlan, SimulateReport,
+};
 use crate::fleet::check::{CheckPlan, check as check_dataset};
 use crate::fleet::dataset::Dataset;
+use crate::recall::cohort::Asked;
 use crate::synth::{SynthPlan, generate};
 
 const MODEL: &str = "ev-passenger";
+/// The attribute of the lots that are called back.
+const LOT: &str = "sensor_lot";
 /// Rows of the table of the most worn parts.
 const WORST: usize = 8;
 /// The failure mode whose causes are looked for, and how often chance is asked.
@@ -60,6 +66,14 @@ pub fn run(args: DemoArgs, console: &Console) -> Result<Exit, CliError> {
     plan.spill_folder = args.host.spill_folder();
     let simulated = with_progress(console, |control| engine::simulate(&plan, control))?;
 
+    let recalled = match recall_of(&simulated, &plan, folder.join("recall")) {
+        None => None,
+        Some(plan) => {
+            say(Word::DemoRecall);
+            Some(with_progress(console, |control| engine::recall(&plan, control))?)
+        }
+    };
+
     say(Word::DemoDiscover);
     let found = folder.join("found");
     let mut plan = DiscoverPlan::new(fleet.clone(), MODEL, DISCOVERED, found.clone());
@@ -86,6 +100,7 @@ pub fn run(args: DemoArgs, console: &Console) -> Result<Exit, CliError> {
             "simulate": simulated.manifest,
             "found": discovered.as_ref().map(|_| found),
             "discover": discovered.map(|report| report.manifest),
+            "recall": recalled.map(|recalled| recalled.cohort),
         }));
         return Ok(Exit::Ok);
     }
@@ -98,6 +113,9 @@ pub fn run(args: DemoArgs, console: &Console) -> Result<Exit, CliError> {
     text += &(heading(Word::DemoUrgent) + &simulate::urgent(&simulated, console));
     text += &(heading(Word::DemoAlarms) + &simulate::alarms(&simulated, console));
     text += &(heading(Word::DemoCounts) + &simulate::counts(&simulated, console));
+    if let Some(recalled) = &recalled {
+        text += &(heading(Word::DemoRecall) + &recall_fleet::who(recalled, console));
+    }
     text += &heading(Word::DemoDiscover);
     text += &match &discovered {
         Some(report) => discover::sentences(report, DISCOVERED, console),
@@ -106,6 +124,18 @@ pub fn run(args: DemoArgs, console: &Console) -> Result<Exit, CliError> {
     text += &(heading(Word::DemoNext) + &next_steps(&fleet, &scores));
     console.data(&text);
     Ok(Exit::Ok)
+}
+
+/// The recall of the lot that a monitor's alarms point to; nothing where they point to none.
+fn recall_of(simulated: &SimulateReport, plan: &SimulatePlan, out: PathBuf) -> Option<RecallPlan> {
+    let lots = simulated.monitors.iter().filter_map(|found| Some((found, found.cohort.as_ref()?)));
+    let (found, lot) = lots.into_iter().find(|(_, cohort)| cohort.attribute == LOT)?;
+    let cohort = Asked::Condition(format!("{} == {:?}", lot.attribute, lot.value));
+    let mut recall = RecallPlan::new(plan.data.clone(), MODEL, out.clone(), cohort);
+    // The model forecasts no failures of sensors: who is suspect is told, and no future has to be followed for that.
+    let simulation = SimulatePlan { out, paths: 2, ..plan.clone() };
+    (recall.simulation, recall.horizons_days, recall.defect) = (simulation, vec![7], Some(found.monitor.clone()));
+    Some(recall)
 }
 
 /// `fleetwear-demo`, or with a number behind it if that is taken.

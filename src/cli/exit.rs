@@ -305,7 +305,7 @@ fn of_recall(error: &RecallError) -> Exit {
         RecallError::Option { .. }
         | RecallError::Cohort { .. }
         | RecallError::NoAttribute { .. }
-        | RecallError::UnknownMode { .. } => Exit::Usage,
+        | RecallError::UnknownDefect { .. } => Exit::Usage,
         RecallError::Economics { .. } => Exit::Config,
         RecallError::TooFewFailures { .. }
         | RecallError::NoFit { .. }

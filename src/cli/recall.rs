@@ -12,8 +12,8 @@ use super::recall_lives::{self, RecallLivesArgs};
     group = clap::ArgGroup::new("source").required(true).args(["lifetimes", "data"]),
     after_help = "\
 Examples:
-  fleetwear recall --data fleet/ --model fitted/model.toml --cohort 'sensor_lot == \"L0417\" and build_date < 2025-03-01' --out recall/
-  fleetwear recall --data fleet/ --model fitted/model.toml --cohort @vins.xlsx --mode tyre_wear --economics economics.toml --out recall/
+  fleetwear recall --data fleet/ --model fitted/model.toml --cohort 'sensor_lot == \"L0417\" and build_date < 2025-03-01' --defect pack_temp_spread --out recall/
+  fleetwear recall --data fleet/ --model fitted/model.toml --cohort @vins.xlsx --defect tyre_wear --economics economics.toml --out recall/
   fleetwear recall --lifetimes bearings.csv --time hours --event event --count count --horizon 300
   fleetwear recall --lifetimes warranty.xlsx --time 里程 --event 状态 --failed 失效 --by 车型 --horizon 10000,20000 --out sized/
   fleetwear recall --lifetimes nothing_failed.csv --shape 2 --horizon 500"

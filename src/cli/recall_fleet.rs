@@ -6,6 +6,7 @@ use super::account;
 use super::args::{ComputeArgs, DeviceFailureArgs, HostArgs};
 use super::console::Console;
 use super::exit::{CliError, Exit};
+use super::fit_lives::figures;
 use super::progress::with_progress;
 use super::recall::RecallSharedArgs;
 use super::score::choice;
@@ -15,8 +16,9 @@ use super::values::AsOf;
 use super::words::Word;
 use crate::engine::{self, RecallPlan, RecallReport};
 use crate::recall::cohort::Asked;
+use crate::recall::fleet_report::Method;
 use crate::recall::money::{Outcome, Spread};
-use crate::recall::page::PageLanguage;
+use crate::recall::page::{PageLanguage, small};
 
 /// Boundaries that are printed.
 const BOUNDARIES: usize = 6;
@@ -36,9 +38,10 @@ pub struct RecallFleetArgs {
     /// and, or, not, parentheses), or @FILE with a list of ids (CSV, xlsx or Parquet)
     #[arg(long, value_name = "CONDITION|@FILE", requires = "data")]
     pub cohort: Option<String>,
-    /// The failure mode that the recall is about [default: all, each by itself]
-    #[arg(long, value_name = "ID", requires = "data", id = "failure_mode")]
-    pub mode: Option<String>,
+    /// What the recall is about: a failure mode, a monitor or a component of the model. Its component's alarms and failures
+    /// make a vehicle suspect [default: everything is told, nobody is suspect]
+    #[arg(long, value_name = "ID", requires = "data")]
+    pub defect: Option<String>,
     /// Days within which failures are counted: one to three numbers
     #[arg(long, value_delimiter = ',', value_name = "DAYS,…", default_values_t = [90, 180, 365], requires = "data")]
     pub horizon_days: Vec<u32>,
@@ -90,6 +93,11 @@ pub fn run(args: RecallFleetArgs, shared: RecallSharedArgs, console: &Console) -
     Ok(account::verdict(&(&report.account).into(), &report.manifest.table_rows, &unreadable, max_bad, console))
 }
 
+/// Who is affected and suspect, and where such vehicles are to be found.
+pub fn who(report: &RecallReport, console: &Console) -> String {
+    [summary(report, console), defects(report, console), boundaries(report, console)].join("\n")
+}
+
 fn plan(args: RecallFleetArgs, shared: RecallSharedArgs, console: &Console) -> Result<RecallPlan, CliError> {
     let cohort = Asked::of(&args.cohort.unwrap_or_default());
     let mut plan = RecallPlan::new(
@@ -100,7 +108,7 @@ fn plan(args: RecallFleetArgs, shared: RecallSharedArgs, console: &Console) -> R
     );
     plan.horizons_days = args.horizon_days;
     plan.confidence = shared.confidence / 100.0;
-    plan.failure_mode = args.mode;
+    plan.defect = args.defect;
     plan.economics = args.economics;
     plan.language = if console.is_chinese() { PageLanguage::Zh } else { PageLanguage::En };
     let simulation = &mut plan.simulation;
@@ -133,7 +141,16 @@ fn summary(report: &RecallReport, console: &Console) -> String {
     line(Word::Cohort, cohort.cohort.clone());
     line(Word::Vehicles, count(cohort.vehicles));
     line(Word::Affected, format!("{} ({})", count(cohort.affected), percent(cohort.share_of_fleet)));
-    line(Word::Suspects, count(cohort.suspects));
+    if let Some(suspects) = &cohort.suspects {
+        let interval = format!("{} … {}", percent(suspects.lower), percent(suspects.upper));
+        line(Word::Suspects, format!("{} ({}; {interval})", count(suspects.vehicles), percent(suspects.share)));
+    }
+    if let Some(failed) = cohort.failed {
+        line(Word::FailedAlready, count(failed));
+    }
+    if cohort.undecided > 0 {
+        line(Word::Undecided, count(cohort.undecided));
+    }
     if !cohort.unknown.is_empty() {
         line(Word::UnknownIds, count(cohort.unknown.len() as u64));
     }
@@ -154,9 +171,9 @@ fn defects(report: &RecallReport, console: &Console) -> String {
         table.row([
             one.name.clone(),
             one.shows_as.to_owned(),
-            count(one.vehicles),
-            percent(one.share),
-            format!("{} … {}", percent(one.share_lower), percent(one.share_upper)),
+            count(one.inside.vehicles),
+            percent(one.inside.share),
+            format!("{} … {}", percent(one.inside.lower), percent(one.inside.upper)),
             percent(one.share_of_others),
         ]);
     }
@@ -165,31 +182,40 @@ fn defects(report: &RecallReport, console: &Console) -> String {
 
 fn forecasts(report: &RecallReport, console: &Console) -> String {
     let heading = |word: Word| console.word(word);
-    let one_sided = format!("{} %", 100.0 * report.cohort.confidence);
+    if report.cohort.forecasts.is_empty() {
+        return String::new();
+    }
+    let one_sided = format!("{} %", figures(100.0 * report.cohort.confidence));
     let (lower, upper) = (format!("≥ {one_sided}"), format!("≤ {one_sided}"));
     let headings = [
         heading(Word::FailureMode),
         heading(Word::Days),
         heading(Word::Expected),
         &lower,
-        &upper,
-        heading(Word::PlugIn),
         heading(Word::Covers),
+        &upper,
+        heading(Word::Covers),
+        heading(Word::PlugIn),
     ];
     let mut table = Table::new(&headings);
+    let method = report.cohort.method;
     for one in &report.cohort.forecasts {
         let tails = one.bounds;
+        // Bounds of parameters that are taken as known cover nobody knows what.
+        let cover = |cover: f64| if method == Method::Calibrated { percent(cover) } else { "–".to_owned() };
         table.row([
             one.failure_mode.clone(),
             one.horizon_days.to_string(),
             format!("{:.1}", one.expected),
             one.lower.to_string(),
+            cover(tails.lower.cover),
             one.upper.to_string(),
+            cover(tails.upper.cover),
             format!("{} … {}", tails.lower.plug_in, tails.upper.plug_in),
-            format!("{} … {}", percent(tails.lower.plug_in_cover), percent(tails.upper.plug_in_cover)),
         ]);
     }
-    table.text()
+    let told = if console.is_chinese() { method.chinese() } else { method.english() };
+    format!("{}{}: {told}\n", table.text(), console.word(Word::Method))
 }
 
 fn boundaries(report: &RecallReport, console: &Console) -> String {
@@ -207,15 +233,15 @@ fn boundaries(report: &RecallReport, console: &Console) -> String {
         "p",
     ];
     let mut table = Table::new(&headings);
-    for (defect, one) in report.cohort.boundaries.iter().take(BOUNDARIES) {
+    for one in report.cohort.boundaries.iter().take(BOUNDARIES) {
         table.row([
-            defect.clone(),
+            one.defect.clone(),
             one.attribute.clone(),
             one.value.clone().unwrap_or_default(),
             count(one.vehicles),
             count(one.marked),
             format!("{:.1}", one.expected),
-            format!("{:.3}", one.p),
+            small(one.p),
         ]);
     }
     table.text()

@@ -161,7 +161,10 @@ fn bounds(report: &RecallLivesReport, group: &GroupForecast, console: &Console) 
     for one in &group.horizons {
         table.row([
             figures(one.horizon),
-            one.expected.map_or_else(|| "–".to_owned(), figures),
+            match (one.expected, one.expected_upper) {
+                (None, Some(most)) => format!("≤ {}", figures(most)),
+                (expected, _) => expected.map_or_else(|| "–".to_owned(), figures),
+            },
             count(one.lower.max(0) as u64),
             count(one.upper.max(0) as u64),
             format!("{} … {}", count(one.lower.max(0) as u64), count(one.upper.max(0) as u64)),
@@ -185,7 +188,7 @@ fn tails(report: &RecallLivesReport, group: &GroupForecast, console: &Console) -
                 tail.plug_in.to_string(),
                 percent(tail.plug_in_cover),
                 tail.bound.to_string(),
-                percent(tail.cover),
+                if tail.calibrated { percent(tail.cover) } else { format!("{} !", percent(tail.cover)) },
             ]);
         }
     }

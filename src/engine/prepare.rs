@@ -82,6 +82,7 @@ impl Prepared {
         events
             .retain(|event| event.kind == EventKind::Replacement && !of_component[event.component as usize].is_empty());
         events.shrink_to_fit();
+        self.dataset.vehicles.event_costs = Vec::new();
     }
 
     /// The day of the latest row, a guess: that row may be unusable, and statistics may be wrong.

@@ -6,27 +6,34 @@ use std::time::Instant;
 use super::backtest::filled_up;
 use super::error::EngineError;
 use super::prepare::Prepared;
+use super::recall_defect::DefectOf;
 use super::recall_facts::Facts;
+use super::recall_notes::notes;
 use super::recall_plan::{RecallPlan, RecallReport};
 use super::recall_write::write;
-use super::score::{thread_pool, warn};
+use super::score::thread_pool;
 use super::simulate::run_prepared;
-use super::simulate_plan::{CountLaws, SimulatePlan, SimulateReport};
+use super::simulate_plan::{CountLaws, SimulatePlan};
+use super::simulate_setup::ZONE_ATTRIBUTE;
 use crate::fleet::dataset::Dataset;
+use crate::fleet::manifest::ManifestInput;
 use crate::fleet::tables::NO_VALUE;
-use crate::fleet::vehicles::Attribute;
+use crate::fleet::vehicles::{Attribute, Ids, Vehicles};
 use crate::fleet::writer::OutputFolder;
 use crate::model::spec::Model;
 use crate::recall::RecallError;
 use crate::recall::cohort::{self, Asked, Cohort};
 use crate::recall::economics::Economics;
-use crate::recall::fleet_report::{CohortForecast, CohortReport, Money};
+use crate::recall::fleet_report::{CohortForecast, Method, Money};
+use crate::recall::fleet_tables::VehicleColumns;
 use crate::recall::futures::Futures;
 use crate::recall::money::{ToCome, outcomes};
 use crate::run::{Control, Event};
 use crate::simulate::count_law::quantile;
 use crate::simulate::weeks::DAYS_PER_WEEK;
 
+/// The attribute by which vehicle models are told apart, where there is one.
+pub const STRATUM_MODEL: &str = "model";
 /// The attribute by which the cohort is counted; no table has a column of this name by chance.
 const GROUP: &str = "fleetwear recall cohort";
 const INSIDE: &str = "inside";
@@ -46,11 +53,11 @@ pub fn recall(plan: &RecallPlan, control: &Control) -> Result<RecallReport, Engi
     let began = Instant::now();
     control.emit(Event::Stage { name: "plan", total_rows: None });
     let horizons = horizons(plan)?;
-    let economics = plan.economics.as_deref().map(Economics::load).transpose()?;
-    let pool = thread_pool(plan.simulation.threads)?;
+    let (economics, economics_input) = plan.economics.as_deref().map(Economics::load).transpose()?.unzip();
     let folder = OutputFolder::create(&plan.simulation.out)?;
     let model = Model::load(&plan.simulation.model)?;
-    let money_mode = money_mode(plan, &model, economics.as_ref())?;
+    let defect = DefectOf::of(plan, &model)?;
+    let money_mode = defect.money_mode(economics.as_ref())?;
     let mut dataset = Dataset::open(&plan.simulation.data, plan.simulation.threads, control)?;
     dataset.spill_to(plan.simulation.spill_folder.as_deref().or(Some(folder.staging())));
     let picked = picked(plan, &dataset)?;
@@ -72,46 +79,56 @@ pub fn recall(plan: &RecallPlan, control: &Control) -> Result<RecallReport, Engi
         scenario: None,
         ..plan.simulation.clone()
     };
+    let pool = thread_pool(plan.simulation.threads)?;
     let simulated = run_prepared(&simulation, prepared, &model, None, control, (began, pool))?;
     control.emit(Event::Stage { name: "recall", total_rows: None });
-    let facts = Facts { vehicles: &vehicles, ids: &ids, axis, as_of_day: simulated.as_of_day, cohort: &picked };
-    let marks = facts.marks(&model, &simulated, plan);
-    let mut report = facts.report(&marks, plan, &simulated, &model);
-    let pairs = model.covariance.as_ref().is_some_and(|covariance| !covariance.parameters.is_empty());
-    report.forecasts = forecasts(plan, &simulated, &horizons, axis_days(&simulated), pairs);
+    let strata = strata(plan, &vehicles);
+    let facts = Facts { vehicles: &vehicles, ids: &ids, axis, as_of_day: simulated.as_of_day, cohort: &picked, strata };
+    let marks = facts.marks(&defect, &simulated);
+    let mut report = facts.report(&marks, &defect, plan, &simulated, &model);
+    let is_drawn = model.covariance.as_ref().is_some_and(|covariance| !covariance.parameters.is_empty());
+    // Bounds of many replicates go through the cores that were asked for.
+    let pool = thread_pool(plan.simulation.threads)?;
+    let cohort = OfCohort { laws: &simulated.laws, today: simulated.calendar_day, is_drawn };
+    report.method = if is_drawn { Method::Calibrated } else { Method::PlugIn };
+    report.forecasts = pool.install(|| cohort.forecasts(&defect.modes, &horizons, plan.confidence));
+    let is_costed = economics.as_ref().is_some_and(|economics| economics.recall.is_some());
     report.money = economics.map(|economics| {
-        let outcomes = (economics.recall.zip(money_mode.as_deref()))
-            .map(|(costs, mode)| {
-                let laws = of_mode(&simulated, mode);
-                let to_come = to_come(&laws, &simulated, longest);
-                let failures = draws(&laws, &simulated, longest);
-                let to_come = ToCome {
-                    vehicles: report.affected as f64,
-                    failures: &failures,
-                    horizon: f64::from(longest),
-                    by: &to_come,
-                };
-                outcomes(&to_come, &costs)
-            })
-            .unwrap_or_default();
-        let is_reckoned = !outcomes.is_empty();
+        let outcomes = (economics.recall.zip(money_mode)).map(|(costs, mode)| {
+            let to_come = ToCome {
+                vehicles: report.affected as f64,
+                failures: &cohort.draws(mode, longest),
+                horizon: f64::from(longest),
+                by: &cohort.course(mode, longest),
+            };
+            outcomes(&to_come, &costs)
+        });
         Money {
             programmes: economics.programmes(),
             currency: economics.currency,
             example: economics.example,
-            failure_mode: money_mode.filter(|_| is_reckoned),
-            horizon_days: is_reckoned.then_some(longest),
-            outcomes,
+            failure_mode: outcomes.as_ref().and(money_mode).map(str::to_owned),
+            horizon_days: outcomes.as_ref().map(|_| longest),
+            draws: DRAWS,
+            outcomes: outcomes.unwrap_or_default(),
         }
     });
-    notes(&mut report, pairs, &simulated);
-    let mut warnings = simulated.warnings.clone();
-    for text in report.notes.clone() {
-        warn(&mut warnings, control, text);
-    }
+    report.notes = notes(&report, &simulated, plan.simulation.count, is_costed);
     control.emit(Event::Stage { name: "write", total_rows: None });
     let attributes: Vec<String> = vehicles.attributes.iter().map(|attribute| attribute.name.clone()).collect();
-    write(folder, plan, simulated, report, warnings, (&vehicle_column, &attributes), began)
+    let columns = VehicleColumns {
+        vehicle: &vehicle_column,
+        is_integer: matches!(ids, Ids::Integer(_)),
+        attributes: &attributes,
+    };
+    let inputs: Vec<ManifestInput> = economics_input.into_iter().chain(picked.input.clone()).collect();
+    write(folder, plan, simulated, report, &columns, inputs, control, began)
+}
+
+/// Attributes within whose values alone vehicles are compared: the vehicle's model, and its climate zone.
+fn strata<'v>(plan: &RecallPlan, vehicles: &'v Vehicles) -> Vec<&'v Attribute> {
+    let named = [STRATUM_MODEL, plan.simulation.zones.as_deref().unwrap_or(ZONE_ATTRIBUTE)];
+    vehicles.attributes.iter().filter(|attribute| named.contains(&attribute.name.as_str())).collect()
 }
 
 fn horizons(plan: &RecallPlan) -> Result<Vec<u32>, RecallError> {
@@ -134,30 +151,6 @@ fn horizons(plan: &RecallPlan) -> Result<Vec<u32>, RecallError> {
     Ok(horizons)
 }
 
-/// The failure mode whose failures cost.
-fn money_mode(plan: &RecallPlan, model: &Model, economics: Option<&Economics>) -> Result<Option<String>, RecallError> {
-    let ids = || model.modes.iter().map(|mode| mode.id.as_str());
-    if let Some(asked) = &plan.failure_mode {
-        if !ids().any(|id| id == asked) {
-            return Err(RecallError::UnknownMode {
-                mode: asked.clone(),
-                nearest: crate::fleet::error::nearest(asked, ids()),
-                known: ids().collect::<Vec<_>>().join(", "),
-            });
-        }
-        return Ok(Some(asked.clone()));
-    }
-    let is_costed = economics.is_some_and(|economics| economics.recall.is_some());
-    match (is_costed, model.modes.as_slice()) {
-        (false, _) => Ok(None),
-        (true, [one]) => Ok(Some(one.id.clone())),
-        (true, _) => Err(RecallError::Option {
-            option: "--mode",
-            problem: format!("say whose failures cost: one of {}", ids().collect::<Vec<_>>().join(", ")),
-        }),
-    }
-}
-
 fn picked(plan: &RecallPlan, dataset: &Dataset) -> Result<Cohort, RecallError> {
     match &plan.cohort {
         Asked::Condition(text) => cohort::by_condition(text, &dataset.vehicles, dataset.axis),
@@ -168,116 +161,80 @@ fn picked(plan: &RecallPlan, dataset: &Dataset) -> Result<Cohort, RecallError> {
     }
 }
 
-/// The cohort's counts of a mode from today on.
-fn of_mode<'s>(simulated: &'s SimulateReport, mode: &str) -> Vec<&'s CountLaws> {
-    let is_own = |laws: &&CountLaws| {
-        laws.group_by == GROUP && laws.group.as_deref() == Some(INSIDE) && laws.failure_mode == mode
-    };
-    simulated.laws.iter().filter(is_own).collect()
-}
-
-/// The calendar day on which one stands.
-fn axis_days(simulated: &SimulateReport) -> i32 {
-    simulated.calendar_day
-}
-
-fn is_to_date(laws: &CountLaws, today: i32, days: u32) -> bool {
-    laws.window.name == "to_date" && laws.window.days.1 - today == days as i32
-}
-
-fn forecasts(
-    plan: &RecallPlan,
-    simulated: &SimulateReport,
-    horizons: &[u32],
+/// The cohort's counts, of every mode and window.
+struct OfCohort<'s> {
+    laws: &'s [CountLaws],
+    /// On the calendar.
     today: i32,
-    pairs: bool,
-) -> Vec<CohortForecast> {
-    let mut modes: Vec<&str> = simulated.laws.iter().map(|laws| laws.failure_mode.as_str()).collect();
-    modes.sort_unstable();
-    modes.dedup();
-    modes.retain(|mode| plan.failure_mode.as_deref().is_none_or(|asked| asked == *mode));
-    let mut forecasts = Vec::new();
-    for mode in modes {
-        let own = of_mode(simulated, mode);
-        for &days in horizons {
-            let Some(laws) = own.iter().find(|laws| is_to_date(laws, today, days)) else { continue };
-            let futures = Futures::of(&laws.on_paths, pairs);
-            let bounds = futures.bounds(plan.confidence);
-            let [share_weather, share_parameters, share_chance] = laws.variance.shares();
-            forecasts.push(CohortForecast {
-                failure_mode: mode.to_owned(),
-                horizon_days: days,
-                expected: laws.expected,
-                lower: bounds.lower.bound.min(bounds.upper.bound),
-                upper: bounds.upper.bound,
-                bounds,
-                calibrated: futures.is_calibrated(),
-                share_weather,
-                share_parameters,
-                share_chance,
-            });
-        }
-    }
-    forecasts
+    /// Whether two neighbouring paths share each weather and differ in the model's parameters.
+    is_drawn: bool,
 }
 
-/// Equally likely numbers of failures within a horizon, over everything that was drawn.
-fn draws(laws: &[&CountLaws], simulated: &SimulateReport, days: u32) -> Vec<f64> {
-    let found = laws.iter().find(|laws| is_to_date(laws, axis_days(simulated), days));
-    let level = |draw: usize| (draw as f64 + 0.5) / DRAWS as f64;
-    found
-        .map_or_else(|| vec![0.0], |laws| (0..DRAWS).map(|draw| quantile(&laws.on_paths, level(draw)) as f64).collect())
-}
+impl<'s> OfCohort<'s> {
+    fn of_mode(&self, mode: &str) -> impl Iterator<Item = &'s CountLaws> {
+        let is_own = move |laws: &&CountLaws| {
+            laws.group_by == GROUP && laws.group.as_deref() == Some(INSIDE) && laws.failure_mode == mode
+        };
+        self.laws.iter().filter(is_own)
+    }
 
-/// Days from today, and the share of the horizon's failures expected by then.
-fn to_come(laws: &[&CountLaws], simulated: &SimulateReport, days: u32) -> Vec<(f64, f64)> {
-    let today = axis_days(simulated);
-    let mut weeks: Vec<(f64, f64)> = laws
-        .iter()
-        .filter(|laws| laws.window.name == "week")
-        .map(|laws| (f64::from((laws.window.days.1 - today).min(days as i32)), laws.expected))
-        .collect();
-    weeks.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let total: f64 = weeks.iter().map(|week| week.1).sum();
-    let mut sum = 0.0;
-    weeks
-        .into_iter()
-        .map(|(at, expected)| {
-            sum += expected;
-            (at, if total > 0.0 { sum / total } else { at / f64::from(days) })
-        })
-        .collect()
-}
+    fn to_date(&self, mode: &str, days: u32) -> Option<&'s CountLaws> {
+        self.of_mode(mode).find(|laws| laws.window.name == "to_date" && laws.window.days.1 - self.today == days as i32)
+    }
 
-/// What a reader must know of the figures.
-fn notes(report: &mut CohortReport, pairs: bool, simulated: &SimulateReport) {
-    if !pairs {
-        report.notes.push(
-            "the model carries no covariance of its parameters: they are taken as known, nothing is calibrated, and bounds are too narrow; `fleetwear fit` gives a model that carries it".to_owned(),
-        );
+    fn forecasts(&self, modes: &[String], horizons: &[u32], confidence: f64) -> Vec<CohortForecast> {
+        let every = modes.iter().flat_map(|mode| horizons.iter().map(move |&days| (mode, days)));
+        every
+            .filter_map(|(mode, horizon_days)| {
+                let laws = self.to_date(mode, horizon_days)?;
+                let futures = Futures::of(&laws.on_paths, &laws.large, self.is_drawn);
+                let bounds = futures.bounds(confidence);
+                let [share_weather, share_parameters, share_chance] = laws.variance.shares();
+                Some(CohortForecast {
+                    failure_mode: mode.clone(),
+                    horizon_days,
+                    expected: laws.expected,
+                    lower: bounds.lower.bound.min(bounds.upper.bound),
+                    upper: bounds.upper.bound,
+                    bounds,
+                    calibrated: futures.is_calibrated() && bounds.lower.calibrated && bounds.upper.calibrated,
+                    share_weather,
+                    share_parameters: self.is_drawn.then_some(share_parameters),
+                    share_chance,
+                })
+            })
+            .collect()
     }
-    if let Some(mean_days) =
-        simulated.manifest.details.get("report_delay_mean_days").and_then(serde_json::Value::as_f64)
-    {
-        report.notes.push(format!(
-            "failures are reported {mean_days:.0} days late in the mean: parts that have failed and are not reported yet are among those to come"
-        ));
+
+    /// Equally likely numbers of failures within a horizon, over everything that was drawn.
+    fn draws(&self, mode: &str, days: u32) -> Vec<f64> {
+        let level = |draw: usize| (draw as f64 + 0.5) / DRAWS as f64;
+        let laws = self.to_date(mode, days).map(|laws| laws.on_paths.as_slice()).unwrap_or_default();
+        (0..DRAWS).map(|draw| quantile(laws, level(draw)) as f64).collect()
     }
-    if let Some(rate) = simulated.manifest.details.get("retired_per_vehicle_year").and_then(serde_json::Value::as_f64) {
-        report
-            .notes
-            .push(format!("{:.1} % of the vehicles retire in a year; what has retired does not fail", 100.0 * rate));
-    }
-    if !report.unknown.is_empty() {
-        let shown: Vec<&str> = report.unknown.iter().take(5).map(String::as_str).collect();
-        let more = if report.unknown.len() > shown.len() { " …" } else { "" };
-        let count = report.unknown.len();
-        report.notes.push(format!(
-            "{count} ids of the list are in neither the vehicles nor the events table and are not counted: {}{more}",
-            shown.join(", ")
-        ));
-    }
-    if report.repeated > 0 {
-        report.notes.push(format!("{} rows of the list name a vehicle again", report.repeated));
+
+    /// Days from today, and the share of the horizon's failures expected by then.
+    fn course(&self, mode: &str, days: u32) -> Vec<(f64, f64)> {
+        let mut weeks: Vec<(f64, f64)> = self
+            .of_mode(mode)
+            .filter(|laws| laws.window.name == "week")
+            .map(|laws| {
+                let begin = f64::from(laws.window.days.0 - 1 - self.today);
+                let end = f64::from(laws.window.days.1 - self.today);
+                // The last week may lie beyond the horizon in part.
+                let within = ((f64::from(days) - begin) / (end - begin)).clamp(0.0, 1.0);
+                (end.min(f64::from(days)), laws.expected * within)
+            })
+            .collect();
+        weeks.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let total: f64 = weeks.iter().map(|week| week.1).sum();
+        let mut sum = 0.0;
+        weeks
+            .into_iter()
+            .map(|(at, expected)| {
+                sum += expected;
+                (at, if total > 0.0 { sum / total } else { at / f64::from(days) })
+            })
+            .collect()
     }
 }

@@ -2,24 +2,27 @@
 //! to be found in the fleet.
 //!
 //! A vehicle is *marked* by a monitor if its part alarmed, by a component if it failed; it stays marked when the part was
-//! replaced, which is told apart. Counts are of vehicles in service as of the day on which one stands.
+//! replaced, which is told apart. Only what the defect asked for brings along marks ([`super::recall_defect`]). Counts are of
+//! vehicles in service as of the day on which one stands; boundaries are looked for among all that ever served.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::recall::STRATUM_MODEL;
+use super::recall_defect::DefectOf;
 use super::recall_plan::RecallPlan;
 use super::report::day_text;
 use super::simulate_plan::SimulateReport;
 use crate::fleet::time::TimeAxis;
-use crate::fleet::vehicles::{Ids, Vehicles, day_of};
+use crate::fleet::vehicles::{Attribute, Ids, Vehicles, day_of};
 use crate::model::spec::Model;
 use crate::monitor::output::VehicleId;
-use crate::recall::boundary::{Boundary, scan};
+use crate::recall::boundary::{Boundary, Scan, adjusted};
 use crate::recall::cohort::Cohort;
-use crate::recall::fleet_report::{CohortReport, Defect, Listed, Range, share_interval};
+use crate::recall::fleet_report::{CohortReport, Defect, Listed, Method, NotCounted, Range, Share};
 use crate::recall::incidents::{by_months, is_known_failure};
 
-/// The attribute by whose values ranges are told.
-const RANGES_BY: &str = "model";
+const ALARMS: &str = "alarms";
+const FAILURES: &str = "failures";
 /// Boundaries of a higher corrected p are not told.
 const NOTABLE_P: f64 = 0.05;
 
@@ -30,16 +33,25 @@ pub struct Facts<'a> {
     pub axis: TimeAxis,
     pub as_of_day: i32,
     pub cohort: &'a Cohort,
+    /// Attributes within whose values alone vehicles are compared.
+    pub strata: Vec<&'a Attribute>,
 }
 
 /// Vehicles marked by one defect.
 pub struct Marks {
     name: String,
     shows_as: &'static str,
-    /// First alarm, or last failure, by vehicle.
-    day: BTreeMap<u32, i32>,
+    /// First and last alarm or failure, by vehicle.
+    days: BTreeMap<u32, (i32, i32)>,
     /// Vehicles with a part that alarmed and is still there; of failures: all.
     open: BTreeSet<u32>,
+}
+
+impl Marks {
+    fn add(&mut self, vehicle: u32, day: i32) {
+        let days = self.days.entry(vehicle).or_insert((day, day));
+        *days = (days.0.min(day), days.1.max(day));
+    }
 }
 
 impl Facts<'_> {
@@ -48,15 +60,15 @@ impl Facts<'_> {
             && day_of(&self.vehicles.end_day, vehicle).is_none_or(|end| end > self.as_of_day)
     }
 
-    /// Of every monitor, and of every component that a failure mode is of.
-    pub fn marks(&self, model: &Model, simulated: &SimulateReport, plan: &RecallPlan) -> Vec<Marks> {
+    /// Of every monitor and every component of the defect.
+    pub fn marks(&self, defect: &DefectOf, simulated: &SimulateReport) -> Vec<Marks> {
         let mut marks: Vec<Marks> = simulated
             .monitors
             .iter()
             .map(|monitor| Marks {
                 name: monitor.monitor.clone(),
-                shows_as: "alarms",
-                day: BTreeMap::new(),
+                shows_as: ALARMS,
+                days: BTreeMap::new(),
                 open: BTreeSet::new(),
             })
             .collect();
@@ -69,29 +81,25 @@ impl Facts<'_> {
         };
         for one in &simulated.alarms {
             if let (Some(&vehicle), Some(marks)) = (index.get(&one.vehicle), marks.get_mut(one.monitor)) {
-                let day = marks.day.entry(vehicle).or_insert(one.alarm.alarm_day);
-                *day = (*day).min(one.alarm.alarm_day);
+                marks.add(vehicle, one.alarm.alarm_day);
                 if one.alarm.replaced_day.is_none() {
                     marks.open.insert(vehicle);
                 }
             }
         }
-        let asked = |id: &str| plan.failure_mode.as_deref().is_none_or(|asked| asked == id);
-        let mut components: Vec<&str> =
-            model.modes.iter().filter(|mode| asked(&mode.id)).map(|mode| mode.component.as_str()).collect();
-        components.sort_unstable();
-        components.dedup();
-        for component in components {
+        // Alarms name monitors by their place in the model: those of other components go only now.
+        marks.retain(|marks| defect.monitors.contains(&marks.name));
+        for component in &defect.components {
             let known = self.vehicles.components.iter().position(|name| name == component);
-            let mut day = BTreeMap::new();
+            let mut failures =
+                Marks { name: component.clone(), shows_as: FAILURES, days: BTreeMap::new(), open: BTreeSet::new() };
             for event in self.vehicles.events.iter().filter(|event| Some(event.component as usize) == known) {
                 if is_known_failure(event, self.as_of_day) {
-                    let last = day.entry(event.vehicle).or_insert(event.occurred_day);
-                    *last = event.occurred_day.max(*last);
+                    failures.add(event.vehicle, event.occurred_day);
+                    failures.open.insert(event.vehicle);
                 }
             }
-            let open = day.keys().copied().collect();
-            marks.push(Marks { name: component.to_owned(), shows_as: "failures", day, open });
+            marks.push(failures);
         }
         marks
     }
@@ -100,6 +108,7 @@ impl Facts<'_> {
     pub fn report(
         &self,
         marks: &[Marks],
+        defect: &DefectOf,
         plan: &RecallPlan,
         simulated: &SimulateReport,
         model: &Model,
@@ -110,7 +119,12 @@ impl Facts<'_> {
         self.cohort.vehicles.iter().for_each(|&vehicle| inside[vehicle as usize] = true);
         let affected = (0..known).filter(|&vehicle| inside[vehicle] && in_service[vehicle]).count() as u64;
         let serving = in_service.iter().filter(|&&serves| serves).count() as u64;
-        let listed = self.listed(marks, &in_service);
+        let is_asked = defect.asked.is_some();
+        let listed = self.listed(marks, &in_service, is_asked);
+        let serving_of = |of: &dyn Fn(&&Listed) -> bool| {
+            listed.iter().filter(|one| one.in_service).filter(|one| of(one)).count() as u64
+        };
+        let suspects = serving_of(&|one| one.suspect == Some(true));
         CohortReport {
             cohort: plan.cohort.text(),
             as_of: simulated.as_of.clone(),
@@ -118,17 +132,23 @@ impl Facts<'_> {
             confidence: plan.confidence,
             vehicles: self.cohort.vehicles.len() as u64,
             affected,
-            suspects: listed.iter().filter(|one| one.in_service && !one.suspect_of.is_empty()).count() as u64,
-            replaced: listed.iter().filter(|one| one.in_service && one.replaced).count() as u64,
+            defect: defect.told(),
+            suspects: is_asked.then(|| Share::of(suspects, affected, plan.confidence)),
+            failed: is_asked.then(|| serving_of(&|one| one.last_failure.is_some())),
+            replaced: serving_of(&|one| one.replaced),
             share_of_fleet: affected as f64 / serving.max(1) as f64,
+            undecided: self.cohort.undecided.len() as u64,
             unknown: self.cohort.unknown.clone(),
             repeated: self.cohort.repeated,
             defects: marks
                 .iter()
                 .map(|marks| self.defect(marks, &inside, &in_service, (affected, serving - affected), plan.confidence))
                 .collect(),
+            counts: plan.simulation.count.name(),
+            method: Method::PlugIn,
             forecasts: Vec::new(),
-            boundaries: self.boundaries(marks, &in_service, plan.simulation.seed),
+            boundaries: self.boundaries(marks),
+            strata: self.strata.iter().map(|stratum| stratum.name.clone()).collect(),
             ranges: self.ranges(&inside),
             incidents: by_months(self.vehicles, &inside, self.as_of_day),
             incidents_of_others: {
@@ -137,6 +157,11 @@ impl Facts<'_> {
             },
             money: None,
             notes: Vec::new(),
+            not_counted: {
+                let strangers = self.cohort.unknown.iter().cloned().map(|id| (id, NotCounted::NotInTheData));
+                let undecided = self.in_order(self.cohort.undecided.iter().copied()).into_iter();
+                undecided.map(|vehicle| (self.id(vehicle), NotCounted::Undecided)).chain(strangers).collect()
+            },
             listed,
         }
     }
@@ -149,44 +174,34 @@ impl Facts<'_> {
         (affected, others): (u64, u64),
         confidence: f64,
     ) -> Defect {
-        let serving = || marks.day.keys().filter(|&&vehicle| in_service[vehicle as usize]);
+        let serving = || marks.days.keys().filter(|&&vehicle| in_service[vehicle as usize]);
         let vehicles = serving().filter(|&&vehicle| inside[vehicle as usize]).count() as u64;
         let vehicles_of_others = serving().count() as u64 - vehicles;
-        let (share_lower, share_upper) = share_interval(vehicles, affected, confidence);
         Defect {
             name: marks.name.clone(),
             shows_as: marks.shows_as,
-            vehicles,
-            share: vehicles as f64 / affected.max(1) as f64,
-            share_lower,
-            share_upper,
+            inside: Share::of(vehicles, affected, confidence),
             vehicles_of_others,
             share_of_others: vehicles_of_others as f64 / others.max(1) as f64,
         }
     }
 
-    /// Of each defect, the places that hold more than their share; most striking first.
-    fn boundaries(&self, marks: &[Marks], in_service: &[bool], seed: u64) -> Vec<(String, Boundary)> {
-        let mut found: Vec<(String, Boundary)> = marks
-            .iter()
-            .flat_map(|marks| {
-                let mut marked = vec![false; self.vehicles.known];
-                marks.day.keys().for_each(|&vehicle| marked[vehicle as usize] = true);
-                let boundaries = scan(self.vehicles, in_service, &marked, seed);
-                boundaries.into_iter().filter(|one| one.p < NOTABLE_P).map(|one| {
-                    let days = one.from_day.zip(one.to_day);
-                    let text =
-                        days.map(|(from, to)| format!("{} … {}", day_text(self.axis, from), day_text(self.axis, to)));
-                    (marks.name.clone(), Boundary { value: one.value.clone().or(text), ..one })
-                })
-            })
-            .collect();
-        found.sort_by(|a, b| {
-            b.1.log_likelihood_ratio
-                .total_cmp(&a.1.log_likelihood_ratio)
-                .then_with(|| (&a.0, &a.1.value).cmp(&(&b.0, &b.1.value)))
+    /// Of all defects, the places that hold more than is to be expected; most striking first.
+    fn boundaries(&self, marks: &[Marks]) -> Vec<Boundary> {
+        let scan = Scan { vehicles: self.vehicles, as_of_day: self.as_of_day, strata: self.strata.clone() };
+        let dimensions = marks.iter().flat_map(|marks| {
+            let first: BTreeMap<u32, i32> = marks.days.iter().map(|(&vehicle, days)| (vehicle, days.0)).collect();
+            scan.dimensions(&marks.name, &first)
         });
-        found
+        let notable = adjusted(dimensions.collect()).into_iter().filter(|one| one.p < NOTABLE_P);
+        notable
+            .map(|one| {
+                let days = one.from_day.zip(one.to_day);
+                let text =
+                    days.map(|(from, to)| format!("{} … {}", day_text(self.axis, from), day_text(self.axis, to)));
+                Boundary { value: one.value.clone().or(text), ..one }
+            })
+            .collect()
     }
 
     fn id(&self, vehicle: u32) -> String {
@@ -206,21 +221,23 @@ impl Facts<'_> {
         order
     }
 
-    fn listed(&self, marks: &[Marks], in_service: &[bool]) -> Vec<Listed> {
+    fn listed(&self, marks: &[Marks], in_service: &[bool], is_asked: bool) -> Vec<Listed> {
         let day = |day: Option<i32>| day.map(|day| day_text(self.axis, day));
         let order = self.in_order(self.cohort.vehicles.iter().copied());
         let row = |vehicle: u32| {
-            let own = || marks.iter().filter_map(|marks| marks.day.get(&vehicle).map(|&day| (marks, day)));
-            let of =
-                |shows_as: &'static str| own().filter(move |(marks, _)| marks.shows_as == shows_as).map(|(_, day)| day);
+            let own = || marks.iter().filter_map(|marks| marks.days.get(&vehicle).map(|&days| (marks, days)));
+            let of = |shows_as: &'static str| {
+                own().filter(move |(marks, _)| marks.shows_as == shows_as).map(|(_, days)| days)
+            };
             let names: Vec<&str> = own().map(|(marks, _)| marks.name.as_str()).collect();
             Listed {
                 id: self.id(vehicle),
                 in_service: in_service[vehicle as usize],
-                suspect_of: names.join("; "),
+                suspect: is_asked.then_some(!names.is_empty()),
+                shows: names.join("; "),
                 replaced: !names.is_empty() && own().all(|(marks, _)| !marks.open.contains(&vehicle)),
-                first_alarm: day(of("alarms").min()),
-                last_failure: day(of("failures").max()),
+                first_alarm: day(of(ALARMS).map(|days| days.0).min()),
+                last_failure: day(of(FAILURES).map(|days| days.1).max()),
                 build: day(day_of(&self.vehicles.build_day, vehicle as usize)),
                 sale: day(day_of(&self.vehicles.sale_day, vehicle as usize)),
                 attributes: self
@@ -239,7 +256,7 @@ impl Facts<'_> {
 
     /// By the values of the attribute that names vehicle models, where there is one; else of all.
     fn ranges(&self, inside: &[bool]) -> Vec<Range> {
-        let by = self.vehicles.attributes.iter().find(|attribute| attribute.name == RANGES_BY);
+        let by = self.vehicles.attributes.iter().find(|attribute| attribute.name == STRATUM_MODEL);
         let code = |vehicle: u32| by.and_then(|by| by.code.get(vehicle as usize).copied()).unwrap_or(u32::MAX);
         let mut members: BTreeMap<u32, (u64, Vec<u32>)> = BTreeMap::new();
         for vehicle in 0..self.vehicles.known as u32 {

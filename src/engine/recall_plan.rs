@@ -20,8 +20,8 @@ pub struct RecallPlan {
     pub horizons_days: Vec<u32>,
     /// Of each one-sided bound.
     pub confidence: f64,
-    /// The failure mode the recall is about; `None`: all, each by itself.
-    pub failure_mode: Option<String>,
+    /// A failure mode, monitor or component that the recall is about; `None`: everything is told, and nobody is suspect.
+    pub defect: Option<String>,
     /// The user's `economics.toml`.
     pub economics: Option<PathBuf>,
     pub language: PageLanguage,
@@ -35,7 +35,7 @@ impl RecallPlan {
             cohort,
             horizons_days: vec![90, 180, 365],
             confidence: 0.95,
-            failure_mode: None,
+            defect: None,
             economics: None,
             language: PageLanguage::En,
         }

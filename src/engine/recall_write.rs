@@ -6,27 +6,32 @@ use std::time::Instant;
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray};
 
 use super::error::EngineError;
+use super::recall_notes::of_workbook;
 use super::recall_plan::{RecallPlan, RecallReport};
+use super::score::warn;
 use super::simulate_plan::SimulateReport;
-use crate::fleet::manifest::{Manifest, StageTiming};
-use crate::fleet::writer::{OutputFolder, WriteError};
+use crate::fleet::manifest::{Manifest, ManifestInput, StageTiming};
+use crate::fleet::writer::OutputFolder;
 use crate::recall::fleet_report::CohortReport;
-use crate::recall::fleet_tables::{Sheet, Value, sheets};
+use crate::recall::fleet_tables::{Kind, Sheet, Value, VehicleColumns, sheets};
 use crate::recall::page::page;
 use crate::recall::workbook::workbook;
+use crate::run::Control;
 use crate::simulate::table::{Columns, write as write_table};
 
-/// Writes everything and makes the folder visible.
+/// Writes everything and makes the folder visible. `inputs`: files beside the dataset's.
+#[expect(clippy::too_many_arguments, reason = "the one place where a recall's results meet")]
 pub fn write(
     folder: OutputFolder,
     plan: &RecallPlan,
     simulated: SimulateReport,
-    report: CohortReport,
-    warnings: Vec<String>,
-    (vehicle_column, attributes): (&str, &[String]),
+    mut report: CohortReport,
+    vehicle_columns: &VehicleColumns,
+    inputs: Vec<ManifestInput>,
+    control: &Control,
     began: Instant,
 ) -> Result<RecallReport, EngineError> {
-    let sheets = sheets(&report, vehicle_column, attributes);
+    let sheets = sheets(&report, vehicle_columns);
     let provenance = vec![
         ("fleetwear.as_of".to_owned(), report.as_of.clone()),
         ("fleetwear.cohort".to_owned(), report.cohort.clone()),
@@ -39,22 +44,26 @@ pub fn write(
         whole.update(format!("{} {hash}\n", sheet.name).as_bytes());
         details.insert(format!("content_hash.{}", sheet.name), hash.into());
     }
-    folder.write_file("recall.xlsx", &workbook(&sheets))?;
+    let (bytes, cut) = workbook(&sheets);
+    folder.write_file("recall.xlsx", &bytes)?;
+    report.notes.extend(of_workbook(&cut));
     folder.write_file("recall.html", page(&report, plan.language).as_bytes())?;
-    let mut json = serde_json::to_vec_pretty(&report)
-        .map_err(|source| WriteError::Json { path: folder.target().join("report.json"), source })?;
-    json.push(b'\n');
-    folder.write_file("report.json", &json)?;
+    folder.write_json("report.json", &report)?;
+    let mut warnings = simulated.warnings.clone();
+    for note in &report.notes {
+        warn(&mut warnings, control, note.english.clone());
+    }
     let content_hash = whole.finalize().to_hex().to_string();
     details.insert("affected".to_owned(), report.affected.into());
-    details.insert("suspects".to_owned(), report.suspects.into());
+    details.insert("suspects".to_owned(), report.suspects.map(|suspects| suspects.vehicles).into());
+    details.insert("undecided".to_owned(), report.undecided.into());
     details.insert("unknown_ids".to_owned(), report.unknown.len().into());
     let seconds = began.elapsed().as_secs_f64();
     let mut options = simulated.manifest.options.clone();
     options.insert("cohort".to_owned(), report.cohort.clone().into());
     options.insert("horizon_days".to_owned(), plan.horizons_days.clone().into());
     options.insert("confidence".to_owned(), plan.confidence.into());
-    options.insert("failure_mode".to_owned(), plan.failure_mode.clone().into());
+    options.insert("defect".to_owned(), plan.defect.clone().into());
     options.remove("groups");
     let mut timings = simulated.manifest.timings.clone();
     timings.retain(|timing| timing.stage != "total");
@@ -67,6 +76,7 @@ pub fn write(
         timings,
         details,
         parts: Vec::new(),
+        inputs: simulated.manifest.inputs.iter().cloned().chain(inputs).collect(),
         ..simulated.manifest
     })?;
     Ok(RecallReport {
@@ -82,25 +92,25 @@ pub fn write(
     })
 }
 
-/// A column is of the type of its first value; a table without rows has texts.
+/// Columns are of their own types, rows or none.
 fn columns(sheet: &Sheet) -> Columns {
     let mut columns = Columns::new();
-    for (place, name) in sheet.headings.iter().enumerate() {
+    for (place, (name, kind)) in sheet.columns.iter().enumerate() {
         let values = || sheet.rows.iter().filter_map(|row| row.get(place));
-        let array: ArrayRef = match values().next() {
-            Some(Value::Number(_)) => {
+        let array: ArrayRef = match kind {
+            Kind::Number => {
                 let number = |value: &Value| if let Value::Number(number) = value { *number } else { None };
                 Arc::new(values().map(number).collect::<Float64Array>())
             }
-            Some(Value::Whole(_)) => {
+            Kind::Whole => {
                 let number = |value: &Value| if let Value::Whole(number) = value { *number } else { None };
                 Arc::new(values().map(number).collect::<Int64Array>())
             }
-            Some(Value::Truth(_)) => {
-                let truth = |value: &Value| if let Value::Truth(truth) = value { Some(*truth) } else { None };
+            Kind::Truth => {
+                let truth = |value: &Value| if let Value::Truth(truth) = value { *truth } else { None };
                 Arc::new(values().map(truth).collect::<BooleanArray>())
             }
-            Some(Value::Text(_)) | None => {
+            Kind::Text => {
                 let text = |value: &'_ Value| if let Value::Text(text) = value { text.clone() } else { None };
                 Arc::new(values().map(text).collect::<StringArray>())
             }

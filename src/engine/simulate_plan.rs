@@ -229,6 +229,8 @@ pub struct CountLaws {
     pub variance: Variance,
     /// Equally likely.
     pub on_paths: Vec<CountLaw>,
+    /// Mean chances of the parts that stand by themselves in them.
+    pub large: Vec<f64>,
 }
 
 impl CountLaws {

@@ -24,7 +24,7 @@ use crate::simulate::scenario::recoded;
 use crate::simulate::weeks::{DAYS_PER_WEEK, RecordLength, WeekAxis};
 
 /// Names that stand for themselves where nobody names an attribute.
-const ZONE_ATTRIBUTE: &str = "climate_zone";
+pub(super) const ZONE_ATTRIBUTE: &str = "climate_zone";
 const GROUP_ATTRIBUTE: &str = "service_centre";
 const DISTANCE_CHANNEL: &str = "distance_km";
 /// Weeks of a horizon at most: ten years.

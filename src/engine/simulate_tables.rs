@@ -281,6 +281,7 @@ fn laws(counts: &[CountForecast], setup: &Setup, mode_ids: &[String]) -> Vec<Cou
         expected: row.expected,
         variance: row.variance,
         on_paths: row.laws.clone(),
+        large: row.large.clone(),
     });
     named.collect()
 }

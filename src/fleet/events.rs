@@ -175,6 +175,10 @@ pub(super) fn load(
     account.duplicates = (before - rows.len()) as u64;
     account.taken = rows.len() as u64;
     // Their own allocation: that of the rows is twice as large, and larger again by what it grew in advance.
+    vehicles.event_costs = match rows.iter().any(|row| row.cost.is_some()) {
+        true => rows.iter().map(|row| row.cost.unwrap_or(f64::NAN)).collect(),
+        false => Vec::new(),
+    };
     let mut events = Vec::with_capacity(rows.len());
     events.extend(rows.into_iter().map(|row| row.event));
     let early = |event: &&FleetEvent| event.reported_day.is_some_and(|reported| reported < event.occurred_day);

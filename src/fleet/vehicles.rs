@@ -42,6 +42,8 @@ pub struct Vehicles {
     pub end_day: Vec<Option<i32>>,
     /// Sorted by (vehicle, occurred day, component, position, kind).
     pub events: Vec<FleetEvent>,
+    /// What each of the events cost, in the table's own money; NaN: not stated. Empty where none states it.
+    pub event_costs: Vec<f64>,
     /// Names that [`FleetEvent::component`] and [`FleetEvent::position`] index.
     pub components: Vec<String>,
     pub positions: Vec<String>,

@@ -2,7 +2,7 @@
 //!
 //! `--cohort 'sensor_lot == "L0417"'` or `--cohort @vins.csv|xlsx`. A list names vehicles in one column: that which is
 //! called as the dataset calls its vehicles, or one of the usual names, or the only one. Ids that the dataset does not have
-//! are told, never skipped in silence.
+//! are told, never skipped in silence, and so are vehicles of which a condition can not be said to be true or false.
 
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,7 @@ use super::error::RecallError;
 use super::expression::{Field, FieldKind, Held, parse};
 use crate::fit::lives::table::{Cell, Source};
 use crate::fleet::error::nearest;
+use crate::fleet::manifest::ManifestInput;
 use crate::fleet::time::TimeAxis;
 use crate::fleet::vehicles::{Vehicles, day_of};
 
@@ -48,10 +49,14 @@ impl Asked {
 pub struct Cohort {
     /// Dense indices, rising.
     pub vehicles: Vec<u32>,
+    /// Of which the condition is neither true nor false, as an attribute that it asks for is missing; rising.
+    pub undecided: Vec<u32>,
     /// Ids of a list that the dataset does not have, in the list's order.
     pub unknown: Vec<String>,
     /// Rows of a list that name a vehicle again.
     pub repeated: u64,
+    /// What a manifest says of the list.
+    pub input: Option<ManifestInput>,
 }
 
 /// The vehicles of which a condition is true.
@@ -78,11 +83,18 @@ pub fn by_condition(text: &str, vehicles: &Vehicles, axis: TimeAxis) -> Result<C
                 attribute.values.get(code as usize).map_or(Held::Missing, |value| Held::Text(value))
             }
             None => day_of(columns[field - of_attributes], vehicle).map_or(Held::Missing, Held::Day),
-        }) == Some(true)
+        })
     };
-    let found: Vec<u32> = (0..vehicles.known).filter(|&vehicle| holds(vehicle)).map(|vehicle| vehicle as u32).collect();
+    let (mut found, mut undecided) = (Vec::new(), Vec::new());
+    for vehicle in 0..vehicles.known {
+        match holds(vehicle) {
+            Some(true) => found.push(vehicle as u32),
+            None => undecided.push(vehicle as u32),
+            Some(false) => {}
+        }
+    }
     if !found.is_empty() {
-        return Ok(Cohort { vehicles: found, ..Cohort::default() });
+        return Ok(Cohort { vehicles: found, undecided, ..Cohort::default() });
     }
     // Which text that was asked for nobody has.
     let unheard = condition.texts().into_iter().find_map(|(field, text)| {
@@ -97,7 +109,12 @@ pub fn by_condition(text: &str, vehicles: &Vehicles, axis: TimeAxis) -> Result<C
     Err(RecallError::Nobody {
         asked: text.to_owned(),
         vehicles: vehicles.known,
-        why: unheard.unwrap_or_else(|| "no vehicle is known to meet the whole condition".to_owned()),
+        why: unheard.unwrap_or_else(|| match undecided.len() {
+            0 => "no vehicle meets the whole condition".to_owned(),
+            unknown => format!(
+                "no vehicle is known to meet the whole condition; {unknown} lack an attribute or date that it asks for"
+            ),
+        }),
     })
 }
 
@@ -120,9 +137,11 @@ pub fn by_list(
         known: source.columns.join(", "),
     })?;
     let rows = source.cells(&[column])?;
-    let listed = rows.cells.into_iter().flatten().map(|cell| cell_text(&cell));
+    let listed = rows.cells.iter().flatten().map(cell_text);
     let first = headless.filter(|name| index_of(name.trim()).is_some());
-    let mut cohort = Cohort::default();
+    let numbers = rows.numbers.len() as u64;
+    let input = ManifestInput { table: "cohort".to_owned(), ..source.manifest_input(numbers) };
+    let mut cohort = Cohort { input: Some(input), ..Cohort::default() };
     for id in first.into_iter().chain(listed) {
         let id = id.trim();
         if id.is_empty() {
@@ -183,10 +202,16 @@ mod tests {
         assert_eq!(of("lot == 'L2'").unwrap(), [1, 3]);
         assert_eq!(of("lot == 'L2' and build_date > 1970-05-01").unwrap(), [1]);
         assert_eq!(of("lot != 'L2'").unwrap(), [0], "without a lot it is not known to be of another");
+        let undecided = |text: &str| by_condition(text, &vehicles(), TimeAxis::Days).unwrap().undecided;
+        assert_eq!(undecided("lot == 'L2'"), [2]);
+        assert_eq!(undecided("lot == 'L2' and build_date > 1970-05-01"), [2, 3]);
+        assert_eq!(undecided("lot == 'L1' or build_date < 1980-01-01"), [3]);
         let error = of("lot == 'L22'").unwrap_err().to_string();
         assert!(error.contains("did you mean \"L2\"?") && error.contains("none of 4 vehicles"), "{error}");
         let error = of("lot == 'L1' and build_date > 1980-01-01").unwrap_err().to_string();
-        assert!(error.contains("the whole condition"), "{error}");
+        assert!(error.ends_with("meets the whole condition"), "{error}");
+        let error = of("lot == 'L1' and build_date > 1970-07-01").unwrap_err().to_string();
+        assert!(error.contains("1 lack an attribute"), "{error}");
         // No vehicle has a sale date: it is no attribute.
         assert!(of("sale_date > 1970-01-01").unwrap_err().to_string().contains("\"sale_date\""));
         let periods = by_condition("build_date >= 200", &vehicles(), TimeAxis::Integer).unwrap();

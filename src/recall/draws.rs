@@ -10,8 +10,6 @@ use crate::model::normal;
 #[repr(u32)]
 pub enum Purpose {
     Replicate = 0x5EC0_0001,
-    /// Marks dealt out anew over the vehicles.
-    Deal = 0x5EC0_0003,
     /// Tables that the nested coverage starts from.
     Outer = 0x5EC0_0002,
 }

@@ -31,6 +31,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::error::RecallError;
+use crate::fleet::manifest::{ManifestInput, ReadBy};
 
 const MONTHS_PER_YEAR: f64 = 12.0;
 
@@ -87,7 +88,8 @@ pub struct ProgrammeValue {
 }
 
 impl Economics {
-    pub fn load(file: &Path) -> Result<Self, RecallError> {
+    /// Of a file, and what a manifest says of it.
+    pub fn load(file: &Path) -> Result<(Self, ManifestInput), RecallError> {
         let wrong = |problem: String| RecallError::Economics { file: file.to_path_buf(), problem };
         let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
         let economics: Self = toml::from_str(&text).map_err(|error| {
@@ -96,7 +98,15 @@ impl Economics {
             wrong(format!("{place}{}", error.message()))
         })?;
         economics.check().map_err(wrong)?;
-        Ok(economics)
+        let input = ManifestInput {
+            table: "economics".to_owned(),
+            path: file.to_string_lossy().into_owned(),
+            bytes: text.len() as u64,
+            rows: 0,
+            blake3: blake3::hash(text.as_bytes()).to_hex().to_string(),
+            read: ReadBy::ThisRun,
+        };
+        Ok((economics, input))
     }
 
     /// No cost is below zero, no share beyond one.
@@ -184,7 +194,7 @@ mod tests {
         let here = tempfile::tempdir().unwrap();
         let file = here.path().join("economics.toml");
         std::fs::write(&file, text).unwrap();
-        Economics::load(&file)
+        Economics::load(&file).map(|(economics, _)| economics)
     }
 
     #[test]
@@ -210,7 +220,8 @@ mod tests {
     #[test]
     fn the_shipped_example_says_what_it_says() {
         let file = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/datasets/examples/economics.toml"));
-        let economics = Economics::load(file).unwrap();
+        let (economics, input) = Economics::load(file).unwrap();
+        assert!(input.bytes > 500 && input.blake3.len() == 64 && input.path.ends_with("economics.toml"));
         assert!(economics.example, "an example is called one");
         let values = economics.programmes();
         assert_eq!((values[0].benefit_over_cost, values[0].net_roi), (25.0, 24.0));

@@ -36,8 +36,11 @@ pub enum RecallError {
     Nobody { asked: String, vehicles: usize, why: String },
     #[error("{file:?}: no column is called {wanted:?} or like ids of vehicles; it has {known}")]
     NoIdColumn { file: PathBuf, wanted: String, known: String },
-    #[error("--mode: no failure mode {mode:?}{}; the model has {known}", did_you_mean(.nearest))]
-    UnknownMode { mode: String, nearest: Option<String>, known: String },
+    #[error(
+        "--defect: {name:?} is no failure mode, monitor or component of the model{}; it has {known}",
+        did_you_mean(.nearest)
+    )]
+    UnknownDefect { name: String, nearest: Option<String>, known: String },
     #[error("{file:?}: {problem}")]
     Economics { file: PathBuf, problem: String },
     #[error(transparent)]

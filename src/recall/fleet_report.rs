@@ -15,32 +15,135 @@ pub struct CohortReport {
     pub cohort: String,
     pub as_of: String,
     pub model: String,
+    /// What the recall is about; `None`: nothing in particular, and nobody is suspect.
+    pub defect: Option<AskedDefect>,
     /// Of each one-sided bound.
     pub confidence: f64,
     pub vehicles: u64,
     /// Neither retired nor unsold: whom a recall would call.
     pub affected: u64,
-    /// Of those, marked by a monitor, or failed.
-    pub suspects: u64,
+    /// Of those, vehicles that show the defect asked for: by a monitor of its component, or by a failure of it.
+    pub suspects: Option<Share>,
+    /// Of those affected, vehicles whose component has failed by a known work order.
+    pub failed: Option<u64>,
     /// Of the suspects, those whose parts that alarmed are all replaced already.
     pub replaced: u64,
     /// Of the whole fleet in service.
     pub share_of_fleet: f64,
+    /// Vehicles of which it is not known whether they belong to the cohort: an attribute is missing.
+    pub undecided: u64,
     /// Ids of a list that the data do not have.
     pub unknown: Vec<String>,
     pub repeated: u64,
     pub defects: Vec<Defect>,
+    /// `failures`, by the day a part fails, or `reports`.
+    pub counts: &'static str,
+    pub method: Method,
     pub forecasts: Vec<CohortForecast>,
-    /// In order, [`Defect::name`] and where it is to be found.
-    pub boundaries: Vec<(String, Boundary)>,
+    /// Most striking first.
+    pub boundaries: Vec<Boundary>,
+    /// Attributes within whose values alone vehicles were compared for the boundaries.
+    pub strata: Vec<String>,
     pub ranges: Vec<Range>,
     pub incidents: Incidents,
     pub incidents_of_others: Incidents,
     pub money: Option<Money>,
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
     /// Not in the report, which would be as long as the fleet.
     #[serde(skip)]
     pub listed: Vec<Listed>,
+    /// Ids that are not counted, and why.
+    #[serde(skip)]
+    pub not_counted: Vec<(String, NotCounted)>,
+}
+
+impl CohortReport {
+    /// Whether bounds allow for what is not known of the model's parameters.
+    pub fn is_calibrated(&self) -> bool {
+        self.method == Method::Calibrated
+    }
+}
+
+/// A failure mode, a monitor or a component of the model.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AskedDefect {
+    pub name: String,
+    /// Its failures and its monitors' alarms make a vehicle suspect.
+    pub component: String,
+}
+
+/// So many of those affected, with the interval of Clopper and Pearson (1934) at 2c − 1.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Share {
+    pub vehicles: u64,
+    pub share: f64,
+    pub lower: f64,
+    pub upper: f64,
+}
+
+impl Share {
+    pub fn of(vehicles: u64, all: u64, confidence: f64) -> Self {
+        let (lower, upper) = share_interval(vehicles, all, confidence);
+        Self { vehicles, share: vehicles as f64 / all.max(1) as f64, lower, upper }
+    }
+}
+
+/// What a reader must know, in both languages of the page; in English elsewhere.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Note {
+    pub english: String,
+    pub chinese: String,
+}
+
+impl Serialize for Note {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.english)
+    }
+}
+
+/// How the bounds came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// Escobar & Meeker (1999), over the errors of the model's parameters.
+    Calibrated,
+    /// The model's parameters are taken as known.
+    PlugIn,
+}
+
+impl Method {
+    pub fn english(self) -> &'static str {
+        match self {
+            Self::Calibrated => {
+                "law over drawn weather, calibrated tail by tail over drawn errors of the model's parameters (Escobar & Meeker 1999)"
+            }
+            Self::PlugIn => "law over drawn weather, the model's parameters taken as known: not calibrated, too narrow",
+        }
+    }
+
+    pub fn chinese(self) -> &'static str {
+        match self {
+            Self::Calibrated => "对天气抽样的分布,按模型参数误差逐侧校准(Escobar & Meeker 1999)",
+            Self::PlugIn => "对天气抽样的分布,模型参数视为已知:未校准,区间偏窄",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotCounted {
+    /// The list names it, the data do not have it.
+    NotInTheData,
+    /// An attribute that the condition asks for is missing.
+    Undecided,
+}
+
+impl NotCounted {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotInTheData => "not in the data",
+            Self::Undecided => "an attribute or date that the condition asks for is missing",
+        }
+    }
 }
 
 /// A defect as it shows: alarms of a monitor, or failures of a component.
@@ -51,11 +154,8 @@ pub struct Defect {
     /// `alarms` or `failures`.
     pub shows_as: &'static str,
     /// Vehicles of the cohort in service that show it.
-    pub vehicles: u64,
-    /// Of those affected, with the interval of Clopper and Pearson (1934) at 2c − 1.
-    pub share: f64,
-    pub share_lower: f64,
-    pub share_upper: f64,
+    #[serde(flatten)]
+    pub inside: Share,
     /// Of the vehicles in service outside of the cohort.
     pub vehicles_of_others: u64,
     pub share_of_others: f64,
@@ -70,11 +170,12 @@ pub struct CohortForecast {
     pub lower: i64,
     pub upper: i64,
     pub bounds: Bounds,
-    /// False: the model's parameters are taken as known, and bounds are too narrow.
+    /// Both tails. False: the model's parameters are taken as known, or no level covers what is asked; bounds are too narrow.
     pub calibrated: bool,
     /// Of the count's variance.
     pub share_weather: f64,
-    pub share_parameters: f64,
+    /// `None`: they were taken as known.
+    pub share_parameters: Option<f64>,
     pub share_chance: f64,
 }
 
@@ -99,6 +200,8 @@ pub struct Money {
     /// Whose failures cost; `None`: no measures were reckoned.
     pub failure_mode: Option<String>,
     pub horizon_days: Option<u32>,
+    /// Equally likely numbers of failures that the outcomes are reckoned over.
+    pub draws: usize,
     pub outcomes: Vec<Outcome>,
     pub programmes: Vec<ProgrammeValue>,
 }
@@ -108,8 +211,10 @@ pub struct Money {
 pub struct Listed {
     pub id: String,
     pub in_service: bool,
-    /// Monitors and components, joined by `; `; empty: none speaks against it.
-    pub suspect_of: String,
+    /// By the defect asked for; `None`: none was.
+    pub suspect: Option<bool>,
+    /// Monitors and components that speak against it, joined by `; `.
+    pub shows: String,
     /// What alarmed is replaced already.
     pub replaced: bool,
     pub first_alarm: Option<String>,

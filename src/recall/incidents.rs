@@ -63,7 +63,7 @@ pub fn by_months(vehicles: &Vehicles, is_member: &[bool], as_of_day: i32) -> Inc
     }
     incidents.resize(served.len(), 0);
     costs.resize(served.len(), None);
-    for event in &vehicles.events {
+    for (place, event) in vehicles.events.iter().enumerate() {
         let vehicle = event.vehicle as usize;
         if !is_member.get(vehicle).copied().unwrap_or(false) || !is_known_failure(event, as_of_day) {
             continue;
@@ -81,7 +81,7 @@ pub fn by_months(vehicles: &Vehicles, is_member: &[bool], as_of_day: i32) -> Inc
         let end = day_of(&vehicles.end_day, vehicle).map_or(as_of_day, |end| end.min(as_of_day));
         if month < month_of((end - begin).max(0)) {
             incidents[month] += 1;
-            if let Some(cost) = event.cost {
+            if let Some(&cost) = vehicles.event_costs.get(place).filter(|cost| cost.is_finite()) {
                 costs[month] = Some(costs[month].unwrap_or(0.0) + cost);
             }
         }
@@ -112,25 +112,23 @@ mod tests {
     /// Forty vehicles sold on day 0, ten of them retired after 100 days; one more not yet sold.
     #[test]
     fn months_count_whom_they_hold() {
-        let failure = |vehicle: u32, day: i32, cost: Option<f64>| FleetEvent {
-            cost,
-            ..FleetEvent::bare(vehicle, 0, EventKind::Failure, day)
-        };
+        let failure = |vehicle: u32, day: i32| FleetEvent::bare(vehicle, 0, EventKind::Failure, day);
         let vehicles = Vehicles {
             known: 42,
             sale_day: (0..42).map(|one| if one == 41 { None } else { Some(if one == 40 { 500 } else { 0 }) }).collect(),
             end_day: (0..42).map(|one| (one < 10).then_some(100)).collect(),
             components: vec!["pump".into()],
             events: vec![
-                failure(0, -3, None),
-                failure(1, 10, Some(500.0)),
-                failure(20, 29, Some(300.0)),
-                failure(21, 125, None),
-                FleetEvent { finding: Some(Finding::NotFound), ..failure(22, 130, None) },
-                FleetEvent { reported_day: Some(900), ..failure(23, 130, None) },
-                failure(24, 390, None),
-                failure(41, 5, None),
+                failure(0, -3),
+                failure(1, 10),
+                failure(20, 29),
+                failure(21, 125),
+                FleetEvent { finding: Some(Finding::NotFound), ..failure(22, 130) },
+                FleetEvent { reported_day: Some(900), ..failure(23, 130) },
+                failure(24, 390),
+                failure(41, 5),
             ],
+            event_costs: vec![90.0, 500.0, 300.0, f64::NAN, 7.0, 7.0, f64::NAN, f64::NAN],
             ..Vehicles::default()
         };
         let found = by_months(&vehicles, &[true; 42], 400);

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | nobody survives | 0 of 0 |
 //! | the shape held, up to four failures, or none | given the total, without resampling ([`super::few`]) |
-//! | fewer than two failures, the shape free | refused: they determine no shape |
-//! | few failures, or some known to intervals | calibrated with random weights |
+//! | no failure, the Weibull shape free | the widest of these bounds over shapes from 1 to 4, which is told |
+//! | one failure, the shape free | refused: it determines no shape |
+//! | few failures, very many, or some known to intervals | calibrated with random weights |
 //! | else | calibrated with samples drawn from the law |
 //!
-//! The units at risk are those of the table in every replicate: they are whom the prediction is about.
+//! The units at risk are those of the table in every replicate: they are whom the prediction is about. Units whose watch
+//! has just begun tell nothing of the law, and are at risk.
 
 use rayon::prelude::*;
 
@@ -16,7 +18,7 @@ use super::at_risk::{AtRisk, KnownLaw, count_law, moments, survivors};
 use super::draws::{Draws, Purpose};
 use super::error::RecallError;
 use super::few::Exposure;
-use super::plan::{ENOUGH_TO_DRAW, RecallLivesPlan, Resampling};
+use super::plan::{ENOUGH_TO_DRAW, MOST_DRAWN, RecallLivesPlan, Resampling};
 use super::prediction::{Bounds, calibrated};
 use super::report::{GroupForecast, HorizonForecast, Method, Nested};
 use super::resample::Resampled;
@@ -32,20 +34,24 @@ use crate::simulate::count_law::CountLaw;
 const ATTEMPTS: usize = 20;
 /// An expected share above this is no longer Poisson.
 const NOT_RARE: f64 = 0.1;
+/// Shapes over which nothing that failed is bounded where none is known: from failures by chance alone to fast wear.
+const SHAPES: [f64; 5] = [1.0, 1.5, 2.0, 3.0, 4.0];
 /// Tables between looks at whether the run is to stop.
 const TABLES_AT_ONCE: usize = 16;
 
-/// Predicts one group.
+/// Predicts one group. `unwatched`: units at risk that say nothing of the law.
 pub fn forecast(
     name: &str,
     lives: Vec<Life>,
+    unwatched: &[Life],
     plan: &RecallLivesPlan,
     control: &Control,
 ) -> Result<GroupForecast, RecallError> {
     let lives = merged(lives);
     let total: f64 = lives.iter().map(|life| life.count).sum();
     let failures: f64 = lives.iter().filter(|life| life.is_failure()).map(|life| life.count).sum();
-    let at_risk = survivors(&lives);
+    let mut at_risk = survivors(&lives);
+    at_risk.extend(survivors(unwatched));
     let mut group = GroupForecast {
         group: name.to_owned(),
         lives: total,
@@ -66,30 +72,55 @@ pub fn forecast(
         group.horizons = plan.horizons.iter().map(|&horizon| nobody(horizon)).collect();
         return Ok(group);
     }
+    let new: f64 = unwatched.iter().map(|life| life.count).sum();
+    if new > 0.0 {
+        group.notes.push(format!(
+            "{new} units are as old as when their watch began: they say nothing of the law, and are at risk"
+        ));
+    }
     match plan.held_shape() {
-        Some(shape) if failures < ENOUGH_TO_DRAW => by_exposure(&mut group, &lives, &at_risk, shape, plan),
+        Some(shape) if failures < ENOUGH_TO_DRAW => by_exposure(&mut group, &lives, &at_risk, &[shape], plan),
+        None if failures == 0.0 && plan.law() == Law::Weibull => {
+            by_exposure(&mut group, &lives, &at_risk, &SHAPES, plan);
+        }
         held => by_replicates(&mut group, &lives, &at_risk, held, plan, control)?,
     }
     Ok(group)
 }
 
 fn nobody(horizon: f64) -> HorizonForecast {
-    HorizonForecast { horizon, expected: Some(0.0), lower: 0, upper: 0, tails: None, exposure: None, nested: None }
+    HorizonForecast {
+        horizon,
+        expected: Some(0.0),
+        expected_upper: None,
+        lower: 0,
+        upper: 0,
+        tails: None,
+        exposure: None,
+        nested: None,
+    }
 }
 
-/// With the shape held and few failures, or none.
-fn by_exposure(group: &mut GroupForecast, lives: &[Life], at_risk: &[AtRisk], shape: f64, plan: &RecallLivesPlan) {
+/// With the shape held and few failures, or none; of several shapes the widest bounds count.
+fn by_exposure(group: &mut GroupForecast, lives: &[Life], at_risk: &[AtRisk], shapes: &[f64], plan: &RecallLivesPlan) {
     // In units of the largest age, so that no power leaves the numbers.
     let longest = lives.iter().map(Life::last_age).fold(0.0, f64::max);
-    let power = |age: f64| libm::pow(age / longest, shape);
-    let past: f64 = lives.iter().map(|life| life.count * (power(middle(life)) - power(life.entry))).sum();
+    let power = |age: f64, shape: f64| libm::pow(age / longest, shape);
+    let past = |shape: f64| -> f64 {
+        lives.iter().map(|life| life.count * (power(middle(life), shape) - power(life.entry, shape))).sum()
+    };
+    let future = |shape: f64, horizon: f64| -> f64 {
+        at_risk.iter().map(|units| units.count * (power(units.age + horizon, shape) - power(units.age, shape))).sum()
+    };
     group.method = Method::Conditional;
-    group.shape = Some(shape);
-    group.characteristic_life = (group.failures > 0.0).then(|| longest * libm::pow(past / group.failures, 1.0 / shape));
+    let shape = shapes.first().copied().unwrap_or(1.0);
+    group.shape = (shapes.len() == 1).then_some(shape);
+    group.characteristic_life =
+        (group.failures > 0.0).then(|| longest * libm::pow(past(shape) / group.failures, 1.0 / shape));
     for &horizon in &plan.horizons {
-        let future: f64 =
-            at_risk.iter().map(|units| units.count * (power(units.age + horizon) - power(units.age))).sum();
-        let exposure = Exposure { failures: group.failures, ratio: future / past };
+        // The more is to come against what has been, the more may fail.
+        let ratio = shapes.iter().map(|&shape| future(shape, horizon) / past(shape)).fold(0.0, f64::max);
+        let exposure = Exposure { failures: group.failures, ratio };
         let upper = exposure.upper(plan.confidence).min(group.at_risk as i64);
         let expected = group.characteristic_life.map(|life| {
             let law = KnownLaw { law: Law::Weibull, location: libm::log(life), scale: 1.0 / shape, share: 1.0 };
@@ -98,6 +129,8 @@ fn by_exposure(group: &mut GroupForecast, lives: &[Life], at_risk: &[AtRisk], sh
         group.horizons.push(HorizonForecast {
             horizon,
             expected,
+            // Of a Poisson mean m that showed nothing over the past: e^(−m) is not less than 1 − c.
+            expected_upper: (group.failures == 0.0).then(|| -libm::log(1.0 - plan.confidence) * ratio),
             lower: exposure.lower(plan.confidence).min(upper),
             upper,
             tails: None,
@@ -106,9 +139,23 @@ fn by_exposure(group: &mut GroupForecast, lives: &[Life], at_risk: &[AtRisk], sh
         });
     }
     if group.failures == 0.0 {
-        group.notes.push(format!(
-            "nothing failed: no number is expected, the likelihood bounds it with the shape held at {shape}"
-        ));
+        let held = match shapes {
+            [shape] => format!("with the shape held at {shape}"),
+            _ => format!(
+                "whatever the shape between {} and {}, which is assumed; one known from elsewhere (--shape) says more",
+                SHAPES[0],
+                SHAPES[SHAPES.len() - 1]
+            ),
+        };
+        group.notes.push(format!("nothing failed: no number is expected, the likelihood bounds it {held}"));
+    }
+    for (option, is_asked) in [("--method", plan.resampling.is_some()), ("--nested", plan.nested > 0)] {
+        if is_asked {
+            group.notes.push(format!(
+                "{option} was not followed: with {} failures and the shape held the bounds are exact, and nothing is resampled",
+                group.failures
+            ));
+        }
     }
     if group.horizons.iter().any(|one| one.upper as f64 > NOT_RARE * group.at_risk) {
         group.notes.push(
@@ -147,16 +194,28 @@ fn by_replicates(
         },
     })?;
     let intervals = lives.iter().any(|life| matches!(life.end, End::Between { .. }));
-    let few = group.failures < ENOUGH_TO_DRAW;
+    let (few, many) = (group.failures < ENOUGH_TO_DRAW, group.failures > MOST_DRAWN);
     let resampling = match plan.resampling {
         Some(Resampling::Parametric) if intervals => {
             let problem = "failures known to an interval cannot be drawn anew: when they were looked at is not known";
             return Err(RecallError::Option { option: "--method", problem: problem.to_owned() });
         }
+        Some(Resampling::Parametric) if many => {
+            let problem = format!(
+                "{} failures are not drawn one by one; {MOST_DRAWN} are: fractional-weights says the same",
+                group.failures
+            );
+            return Err(RecallError::Option { option: "--method", problem });
+        }
         Some(asked) => asked,
-        None if few || intervals => Resampling::FractionalWeights,
+        None if few || intervals || many => Resampling::FractionalWeights,
         None => Resampling::Parametric,
     };
+    if many && plan.nested > 0 {
+        let problem =
+            format!("tables are drawn failure by failure: {} are too many, {MOST_DRAWN} are allowed", group.failures);
+        return Err(RecallError::Option { option: "--nested", problem });
+    }
     let table = Table { lives, law, held, resampling, replicates: plan.replicates };
     let (laws, drawn_again) = table.replicate_laws(plan.seed, Some(control))?;
     if laws.len() < plan.replicates {
@@ -172,12 +231,21 @@ fn by_replicates(
         group.horizons.push(HorizonForecast {
             horizon,
             expected: Some(moments(at_risk, &law, horizon).mean),
+            expected_upper: None,
             lower: bounds.lower.bound.min(bounds.upper.bound),
             upper: bounds.upper.bound,
             tails: Some(bounds),
             exposure: None,
             nested: nested.get(place).copied(),
         });
+    }
+    let missed =
+        |one: &HorizonForecast| one.tails.is_some_and(|tails| !(tails.lower.calibrated && tails.upper.calibrated));
+    if group.horizons.iter().any(missed) {
+        group.notes.push(
+            "no level of the plug-in bound covers what is asked in the samples: a bound marked so is not calibrated, and holds less often than it says"
+                .to_owned(),
+        );
     }
     if few {
         group.notes.push(format!(

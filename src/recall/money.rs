@@ -11,10 +11,13 @@
 //! | net value | avoided less spend |
 //! | benefit/cost | avoided over spend |
 //! | net ROI | net value over spend |
-//! | payback | when the failures prevented by then, as failures come over the horizon, have paid for the spend |
+//! | payback | the first time by which the failures prevented so far would have cost as much as the whole spend |
 //!
-//! Inspecting finds a share of the parts that would fail, and replaces those. At the next service a vehicle comes some time
-//! within an interval, evenly; what fails before is not prevented. Vehicles that come are like those that do not.
+//! All within the horizon: what is spent and what is avoided beyond it counts on neither side. Inspecting finds a share of
+//! the parts that would fail, and replaces those; inspections and replacements at once happen today. At the next service a
+//! vehicle comes some time within an interval, evenly: of those whose service lies beyond the horizon nothing is spent and
+//! nothing is prevented, and of the others what fails before their service is not prevented, so that what is avoided comes
+//! later than the failures do. Vehicles that come are like those that do not.
 //! Units: money in the user's currency; time in the horizon's unit.
 
 use serde::Serialize;
@@ -22,7 +25,9 @@ use serde::Serialize;
 use super::economics::RecallCosts;
 
 /// Steps in which the next service is spread over its interval.
-const VISITS: usize = 100;
+const VISITS: usize = 200;
+/// Steps of the course of what is prevented at services.
+const COURSE: usize = 200;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -70,6 +75,8 @@ pub struct Spread {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Outcome {
     pub measure: Measure,
+    /// Vehicles that come within the horizon.
+    pub treated: f64,
     pub spend: Spread,
     pub failures: Spread,
     pub cost: Spread,
@@ -93,30 +100,29 @@ pub fn outcomes(to_come: &ToCome, costs: &RecallCosts) -> Vec<Outcome> {
 
 fn outcome(measure: Measure, to_come: &ToCome, costs: &RecallCosts) -> Outcome {
     let each = costs.failure_repair + costs.failure_liability;
-    let prevented_share = match measure {
-        Measure::DoNothing => 0.0,
-        Measure::Inspect => costs.completion_inspect * costs.detection,
-        Measure::ReplaceNow => costs.completion_replace_now,
+    // The share of vehicles that comes within the horizon, and by when which share of the horizon's failures is prevented.
+    let (comes, prevented): (f64, Vec<(f64, f64)>) = match measure {
+        Measure::DoNothing => (0.0, Vec::new()),
+        Measure::Inspect => (costs.completion_inspect, to_come.at_once(costs.completion_inspect * costs.detection)),
+        Measure::ReplaceNow => (costs.completion_replace_now, to_come.at_once(costs.completion_replace_now)),
         Measure::ReplaceAtService => {
-            costs.completion_replace_at_service * (1.0 - to_come.before_service(costs.service_interval))
+            let completion = costs.completion_replace_at_service;
+            let in_time = (to_come.horizon / costs.service_interval).min(1.0);
+            (completion * in_time, to_come.at_service(costs.service_interval, completion))
         }
     };
+    let prevented_share = prevented.last().map_or(0.0, |last| last.1);
+    let treated = comes * to_come.vehicles;
     let spend = |failures: f64| match measure {
         Measure::DoNothing => 0.0,
-        Measure::Inspect => {
-            let came = costs.completion_inspect * to_come.vehicles;
-            costs.campaign_fixed + came * costs.inspect + prevented_share * failures * costs.replace
-        }
-        Measure::ReplaceNow => costs.campaign_fixed + costs.completion_replace_now * to_come.vehicles * costs.replace,
-        Measure::ReplaceAtService => {
-            costs.campaign_fixed + costs.completion_replace_at_service * to_come.vehicles * costs.replace
-        }
+        Measure::Inspect => costs.campaign_fixed + treated * costs.inspect + prevented_share * failures * costs.replace,
+        Measure::ReplaceNow | Measure::ReplaceAtService => costs.campaign_fixed + treated * costs.replace,
     };
     let spread = |of: &dyn Fn(f64) -> f64| Spread::of(to_come.failures.iter().map(|&failures| of(failures)).collect());
     let avoided = |failures: f64| prevented_share * failures * each;
     let net = |failures: f64| avoided(failures) - spend(failures);
     let spends = to_come.failures.iter().all(|&failures| spend(failures) > 0.0);
-    let payback = |failures: f64| to_come.reached(spend(failures) / avoided(failures));
+    let payback = |failures: f64| reached(&prevented, spend(failures) / (failures * each));
     let paid: Vec<f64> = match spends {
         true => to_come.failures.iter().filter_map(|&failures| payback(failures)).collect(),
         false => Vec::new(),
@@ -124,6 +130,7 @@ fn outcome(measure: Measure, to_come: &ToCome, costs: &RecallCosts) -> Outcome {
     let count = to_come.failures.len().max(1) as f64;
     Outcome {
         measure,
+        treated,
         spend: spread(&spend),
         failures: spread(&|failures| (1.0 - prevented_share) * failures),
         cost: spread(&|failures| spend(failures) + (1.0 - prevented_share) * failures * each),
@@ -150,23 +157,38 @@ impl ToCome<'_> {
         1.0
     }
 
-    /// The mean share that comes before a service that lies evenly within an interval.
-    fn before_service(&self, interval: f64) -> f64 {
-        let at = |visit: usize| interval * (visit as f64 + 0.5) / VISITS as f64;
-        (0..VISITS).map(|visit| self.share_by(at(visit))).sum::<f64>() / VISITS as f64
+    /// What is prevented from today on: this share of whatever comes.
+    fn at_once(&self, share: f64) -> Vec<(f64, f64)> {
+        self.by.iter().map(|&(at, by)| (at, share * by)).collect()
     }
 
-    /// When a share of the horizon's failures has come; `None`: not within it.
-    fn reached(&self, wanted: f64) -> Option<f64> {
-        let (mut before, mut share) = (0.0, 0.0);
-        for &(at, by) in self.by {
-            if wanted <= by {
-                return Some(if by > share { before + (at - before) * (wanted - share) / (by - share) } else { at });
-            }
-            (before, share) = (at, by);
-        }
-        None
+    /// What is prevented by vehicles that come evenly within an interval: of each, what comes after its visit.
+    fn at_service(&self, interval: f64, completion: f64) -> Vec<(f64, f64)> {
+        let visits: Vec<(f64, f64)> = (0..VISITS)
+            .map(|visit| interval * (visit as f64 + 0.5) / VISITS as f64)
+            .map(|visit| (visit, self.share_by(visit)))
+            .collect();
+        let prevented = |at: f64| {
+            let by = self.share_by(at);
+            let after = visits.iter().filter(|visit| visit.0 < at).map(|visit| by - visit.1);
+            completion * after.sum::<f64>() / VISITS as f64
+        };
+        // Between two weeks of the course a fine enough grid.
+        let times = (1..=COURSE).map(|step| self.horizon * step as f64 / COURSE as f64);
+        times.map(|at| (at, prevented(at))).collect()
     }
+}
+
+/// When a course reaches a share; `None`: not at all, or what is wanted is no number.
+fn reached(course: &[(f64, f64)], wanted: f64) -> Option<f64> {
+    let (mut before, mut share) = (0.0, 0.0);
+    for &(at, by) in course {
+        if wanted <= by {
+            return Some(if by > share { before + (at - before) * (wanted - share) / (by - share) } else { at });
+        }
+        (before, share) = (at, by);
+    }
+    None
 }
 
 impl Spread {
@@ -231,9 +253,25 @@ mod tests {
         let now = outcomes(&to_come, &COSTS).remove(2);
         assert_eq!((now.positive, now.pays_back), (0.25, 0.25));
         assert!(now.net_value.p50 < 0.0 && now.net_value.p95 > 0.0);
-        // A service that comes after the horizon prevents only what comes after it: nothing of half the visits.
-        let far = RecallCosts { service_interval: 200.0, ..COSTS };
-        let service = outcomes(&to_come, &far).remove(3);
-        assert!((service.failures.mean / 26.5 - 0.75).abs() < 0.01, "{:?}", service.failures);
+    }
+
+    /// Services every 200 days, looked at for 100: half the vehicles come, nothing is spent on the others, and of those that
+    /// come half the failures come before.
+    #[test]
+    fn services_beyond_the_horizon_cost_nothing_and_prevent_nothing() {
+        let failures = [400.0];
+        let to_come = ToCome { vehicles: 1_000.0, failures: &failures, horizon: 100.0, by: &[(100.0, 1.0)] };
+        let service = outcomes(&to_come, &COSTS).remove(3);
+        assert!((service.failures.mean / 400.0 - 0.75).abs() < 0.01, "{:?}", service.failures);
+        assert_eq!(service.treated, 500.0);
+        assert!((service.spend.mean - 260_000.0).abs() < 1e-9, "{:?}", service.spend);
+        let now = outcomes(&to_come, &COSTS).remove(2);
+        assert_eq!(now.treated, 700.0);
+        // 260,000 of 10,000 each: 26 prevented. By day t it is 400 (t/100)² / 4, a quarter of all by the end: 51 days. What is
+        // prevented at once pays sooner.
+        let days = service.payback.unwrap().p50;
+        assert!((days - 100.0 * libm::sqrt(26.0 / 100.0)).abs() < 1.0, "{days}");
+        assert!((now.payback.unwrap().p50 - 100.0 * 36.0 / 280.0).abs() < 1e-9, "{now:?}");
+        assert!((outcomes(&to_come, &RecallCosts { campaign_fixed: 2e6, ..COSTS })[3].pays_back).abs() < 1e-12);
     }
 }

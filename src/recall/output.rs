@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray};
+use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray};
 
 use super::error::RecallError;
 use super::plan::RecallLivesPlan;
@@ -67,6 +67,7 @@ fn bounds(report: &RecallLivesReport) -> Columns {
     number("characteristic_life", &|group, _| group.characteristic_life);
     number("horizon", &|_, one| Some(one.horizon));
     number("expected", &|_, one| one.expected);
+    number("expected_upper", &|_, one| one.expected_upper);
     number("confidence", &|_, _| Some(report.confidence));
     let mut whole = |name: &str, of: &dyn Fn(&HorizonForecast) -> Option<i64>| {
         let values: Int64Array = rows.iter().map(|(_, one)| of(one)).collect();
@@ -90,6 +91,9 @@ fn bounds(report: &RecallLivesReport) -> Columns {
             columns.add(&format!("{side}_{what}"), true, Arc::new(values) as ArrayRef);
         }
     }
+    let calibrated: BooleanArray =
+        rows.iter().map(|(_, one)| one.tails.map(|tails| tails.lower.calibrated && tails.upper.calibrated)).collect();
+    columns.add("calibrated", true, Arc::new(calibrated) as ArrayRef);
     columns.add("method", false, texts(rows.iter().map(|row| Some(row.0.method.text()))));
     columns
 }

@@ -3,9 +3,9 @@
 //! One file without scripts, fonts or pictures from elsewhere, and a policy that forbids them; every text of the user's is
 //! escaped. Money stands there only if the user's economics were given, and an example is called one.
 
-use super::economics::ProgrammeValue;
-use super::fleet_report::{CohortForecast, CohortReport, Money};
-use super::money::{Measure, Outcome, Spread};
+use super::boundary::Boundary;
+use super::fleet_report::{CohortForecast, CohortReport, Share};
+use super::page_money::money_part;
 use super::workbook::escaped;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,86 +14,137 @@ pub enum PageLanguage {
     Zh,
 }
 
+impl PageLanguage {
+    pub(super) fn say(self, english: &'static str, chinese: &'static str) -> &'static str {
+        match self {
+            Self::En => english,
+            Self::Zh => chinese,
+        }
+    }
+}
+
 /// Rows of the boundaries that are printed.
 const BOUNDARIES: usize = 6;
 /// Months in service that are printed, evenly chosen.
 const MONTHS: usize = 12;
+/// Ids that are printed of those that are not counted.
+const IDS: usize = 10;
 
-const HEAD: &str = "<meta charset=\"utf-8\"><meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\"><style>body{font-family:sans-serif;max-width:60em;margin:2em auto;color:#222}table{border-collapse:collapse;margin:.5em 0 1.5em}td,th{border-bottom:1px solid #ccc;padding:.25em .8em;text-align:right}td:first-child,th:first-child{text-align:left}.big{font-size:1.4em}.note{color:#555}@media print{body{margin:0;font-size:10pt}h2{break-after:avoid}table{break-inside:avoid}}</style>";
+const HEAD: &str = "<meta charset=\"utf-8\"><meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\"><style>body{font-family:sans-serif;max-width:62em;margin:2em auto;padding:0 1em;color:#222}h2{margin:1.4em 0 .3em}table{border-collapse:collapse;margin:.5em 0 1em}td,th{border-bottom:1px solid #ccc;padding:.25em .8em;text-align:right;white-space:nowrap}th{white-space:normal;vertical-align:bottom}td:first-child,th:first-child{text-align:left}.big{font-size:1.4em;margin:.4em 0}.note{color:#555;margin:.3em 0}.warn{border:2px solid #b00;padding:.4em .8em;display:inline-block}@media print{body{margin:0;padding:0;font-size:10pt}h2{break-after:avoid}table{break-inside:avoid}}</style>";
 
 /// The whole page.
 pub fn page(report: &CohortReport, language: PageLanguage) -> String {
-    let say = |english: &'static str, chinese: &'static str| match language {
-        PageLanguage::En => english,
-        PageLanguage::Zh => chinese,
-    };
-    let words = Words { language };
-    let title = format!("{} · {}", say("Recall sizing", "召回规模评估"), report.as_of);
-    let lang = say("en", "zh");
+    let title = format!("{} · {}", language.say("Recall sizing", "召回规模评估"), report.as_of);
     let mut body = format!("<h1>{}</h1>", escaped(&title));
-    body.push_str(&format!(
-        "<p>{} <code>{}</code><br>{} {}</p>",
-        say("Cohort", "范围"),
-        escaped(&report.cohort),
-        say("Model", "模型"),
-        escaped(&report.model)
-    ));
-    body.push_str(&format!(
-        "<p class=\"big\"><b>{}</b> {} · <b>{}</b> {} · {}</p>",
-        report.affected,
-        say("vehicles affected", "辆受影响车辆"),
-        report.suspects,
-        say("suspects", "辆可疑车辆"),
-        percent_of(report.share_of_fleet, say("of the fleet in service", "占在用车辆")),
-    ));
-    if report.vehicles > report.affected || !report.unknown.is_empty() {
-        let unknown = if report.unknown.is_empty() {
-            String::new()
-        } else {
-            format!("; {} {}", report.unknown.len(), say("ids of the list are not in the data", "个编号不在数据中"))
-        };
-        body.push_str(&format!(
-            "<p class=\"note\">{} {}{unknown}</p>",
-            report.vehicles - report.affected,
-            say("of the cohort are not in service", "辆不在用"),
-        ));
-    }
-    body.push_str(&words.defects(report));
-    body.push_str(&words.forecasts(report));
+    body.push_str(&head(report, language));
+    body.push_str(&forecasts(report, language));
+    body.push_str(&defects(report, language));
     if let Some(money) = &report.money {
-        body.push_str(&words.money(money));
+        body.push_str(&money_part(money, language));
     }
-    body.push_str(&words.boundaries(report));
-    body.push_str(&words.incidents(report));
-    body.push_str(&format!("<h2>{}</h2><ul>", say("What would change this number", "哪些因素会改变这一数字")));
-    for line in words.changes(report) {
+    body.push_str(&boundaries(report, language));
+    body.push_str(&incidents(report, language));
+    let heading = language.say("What would change this number", "哪些因素会改变这一数字");
+    body.push_str(&format!("<h2>{heading}</h2><ul>"));
+    for line in changes(report, language) {
         body.push_str(&format!("<li>{}</li>", escaped(&line)));
     }
     body.push_str("</ul>");
     format!(
-        "<!DOCTYPE html>\n<html lang=\"{lang}\"><head><title>{}</title>{HEAD}</head><body>{body}</body></html>\n",
+        "<!DOCTYPE html>\n<html lang=\"{}\"><head><title>{}</title>{HEAD}</head><body>{body}</body></html>\n",
+        language.say("en", "zh"),
         escaped(&title)
     )
 }
 
-fn percent_of(share: f64, of: &str) -> String {
-    format!("{:.2} % {of}", 100.0 * share)
+/// Who: the cohort, the counts, and who is not counted.
+fn head(report: &CohortReport, language: PageLanguage) -> String {
+    let say = |english, chinese| language.say(english, chinese);
+    let mut text = format!(
+        "<p>{} <code>{}</code><br>{} {}",
+        say("Cohort:", "范围:"),
+        escaped(&report.cohort),
+        say("Model:", "模型:"),
+        escaped(&report.model)
+    );
+    if let Some(defect) = &report.defect {
+        text.push_str(&format!(
+            "<br>{} {} ({})",
+            say("Defect:", "缺陷:"),
+            escaped(&defect.name),
+            escaped(&defect.component)
+        ));
+    }
+    text.push_str(&format!(
+        "</p><p class=\"big\"><b>{}</b> {} · {}</p>",
+        report.affected,
+        say("vehicles affected", "辆受影响车辆"),
+        match language {
+            PageLanguage::En => format!("{} of the fleet in service", percent(report.share_of_fleet)),
+            PageLanguage::Zh => format!("占在用车辆的 {}", percent(report.share_of_fleet)),
+        }
+    ));
+    if let Some(suspects) = &report.suspects {
+        let share = share(suspects);
+        text.push_str(&format!(
+            "<p class=\"big\"><b>{}</b> {}</p><p class=\"note\">{}</p>",
+            suspects.vehicles,
+            match language {
+                PageLanguage::En => format!("suspects: {share} of those affected show the defect"),
+                PageLanguage::Zh => format!("辆可疑车辆:受影响车辆中 {share} 出现该缺陷"),
+            },
+            match language {
+                PageLanguage::En => format!(
+                    "{} of those affected have failed already by known work orders; of {} suspects the alarmed part is replaced already",
+                    report.failed.unwrap_or(0),
+                    report.replaced
+                ),
+                PageLanguage::Zh => format!(
+                    "受影响车辆中已有 {} 辆按已知工单失效;可疑车辆中 {} 辆的报警部件已更换",
+                    report.failed.unwrap_or(0),
+                    report.replaced
+                ),
+            }
+        ));
+    }
+    let out = report.vehicles - report.affected;
+    let told = [
+        (out > 0).then(|| match language {
+            PageLanguage::En => format!("{out} vehicles of the cohort are not in service"),
+            PageLanguage::Zh => format!("范围内 {out} 辆不在用"),
+        }),
+        (report.undecided > 0).then(|| match language {
+            PageLanguage::En => format!(
+                "of {} vehicles it is not known whether they belong to the cohort, as an attribute is missing: they are not counted",
+                report.undecided
+            ),
+            PageLanguage::Zh => format!("{} 辆因缺少属性无法判断是否属于该范围,未计入", report.undecided),
+        }),
+        (!report.unknown.is_empty()).then(|| {
+            let shown: Vec<&str> = report.unknown.iter().take(IDS).map(String::as_str).collect();
+            let more = if report.unknown.len() > shown.len() { " …" } else { "" };
+            let (count, shown) = (report.unknown.len(), escaped(&shown.join(", ")));
+            match language {
+                PageLanguage::En => format!("{count} ids of the list are not in the data: {shown}{more}"),
+                PageLanguage::Zh => format!("清单中 {count} 个编号不在数据中:{shown}{more}"),
+            }
+        }),
+    ];
+    for line in told.into_iter().flatten() {
+        text.push_str(&format!("<p class=\"note\">{line}</p>"));
+    }
+    text
 }
 
-/// Money in whole units, in groups of three digits.
-fn money(value: f64) -> String {
-    let digits = format!("{:.0}", value.abs());
-    let grouped: Vec<&str> = (0..digits.len().div_ceil(3))
-        .map(|group| {
-            let end = digits.len() - 3 * group;
-            &digits[end.saturating_sub(3)..end]
-        })
-        .collect();
-    let sign = if value < 0.0 && digits != "0" { "−" } else { "" };
-    format!("{sign}{}", grouped.into_iter().rev().collect::<Vec<_>>().join(","))
+pub(super) fn percent(share: f64) -> String {
+    format!("{:.2} %", 100.0 * share)
 }
 
-fn table(headings: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+fn share(of: &Share) -> String {
+    format!("{} ({} … {})", percent(of.share), percent(of.lower), percent(of.upper))
+}
+
+pub(super) fn table(headings: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let line = |tag: &str, cells: &mut dyn Iterator<Item = String>| {
         let cells: String = cells.map(|cell| format!("<{tag}>{}</{tag}>", escaped(&cell))).collect();
         format!("<tr>{cells}</tr>")
@@ -103,231 +154,216 @@ fn table(headings: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Stri
     format!("<table>{head}{rows}</table>")
 }
 
-struct Words {
-    language: PageLanguage,
+/// How many to come, each tail with what it covers, and how that was found.
+fn forecasts(report: &CohortReport, language: PageLanguage) -> String {
+    if report.forecasts.is_empty() {
+        return String::new();
+    }
+    let say = |english, chinese| language.say(english, chinese);
+    let one_sided = format!("{:.4}", 100.0 * report.confidence);
+    let one_sided = one_sided.trim_end_matches('0').trim_end_matches('.');
+    let heading = match report.counts {
+        "reports" => say("Reports of failures to come", "未来报告的失效数"),
+        _ => say("Failures to come", "未来失效数"),
+    };
+    let headings = [
+        say("failure mode", "失效模式"),
+        say("within days", "今后天数"),
+        say("expected", "预计"),
+        &format!("≥ ({one_sided} %)"),
+        say("covers", "覆盖率"),
+        &format!("≤ ({one_sided} %)"),
+        say("covers", "覆盖率"),
+        say("calibrated", "已校准"),
+        say("if parameters were known", "参数视为已知时"),
+    ];
+    let row = |one: &CohortForecast| {
+        let (lower, upper) = (one.bounds.lower, one.bounds.upper);
+        let cover = |cover: f64| if report.is_calibrated() { percent(cover) } else { "–".to_owned() };
+        vec![
+            one.failure_mode.clone(),
+            one.horizon_days.to_string(),
+            format!("{:.1}", one.expected),
+            one.lower.to_string(),
+            cover(lower.cover),
+            one.upper.to_string(),
+            cover(upper.cover),
+            if one.calibrated { say("yes", "是") } else { say("NO", "否") }.to_owned(),
+            format!("{} … {}", lower.plug_in, upper.plug_in),
+        ]
+    };
+    let method = say(report.method.english(), report.method.chinese());
+    let covers = say(
+        "Covers: how often a bound found in this way holds, over the drawn parameter errors; each bound by itself.",
+        "覆盖率:在抽取的参数误差下,按此法得到的单侧界限成立的频率。",
+    );
+    format!(
+        "<h2>{heading}</h2>{}<p class=\"note\">{} {}. {}</p>",
+        table(&headings, report.forecasts.iter().map(row)),
+        say("Method:", "方法:"),
+        escaped(method),
+        if report.is_calibrated() { covers } else { "" }
+    )
 }
 
-impl Words {
-    fn say(&self, english: &'static str, chinese: &'static str) -> &'static str {
-        match self.language {
-            PageLanguage::En => english,
-            PageLanguage::Zh => chinese,
-        }
+fn defects(report: &CohortReport, language: PageLanguage) -> String {
+    if report.defects.is_empty() {
+        return String::new();
     }
-
-    fn defects(&self, report: &CohortReport) -> String {
-        if report.defects.is_empty() {
-            return String::new();
-        }
-        let interval = format!("{:.0} %", 100.0 * (2.0 * report.confidence - 1.0));
-        let headings = [
-            self.say("Share with the defect", "缺陷占比"),
-            self.say("vehicles", "车辆数"),
-            self.say("share", "占比"),
-            &interval,
-            self.say("of all others", "其余车辆"),
-        ];
-        let rows = report.defects.iter().map(|one| {
-            let percent = |share: f64| format!("{:.2} %", 100.0 * share);
-            vec![
-                format!("{} ({})", one.name, one.shows_as),
-                one.vehicles.to_string(),
-                percent(one.share),
-                format!("{} … {}", percent(one.share_lower), percent(one.share_upper)),
-                percent(one.share_of_others),
-            ]
-        });
-        table(&headings, rows)
-    }
-
-    fn forecasts(&self, report: &CohortReport) -> String {
-        let one_sided = format!("{:.4}", 100.0 * report.confidence);
-        let one_sided = one_sided.trim_end_matches('0').trim_end_matches('.');
-        let lower = format!("≥ ({one_sided} %)");
-        let upper = format!("≤ ({one_sided} %)");
-        let headings = [
-            self.say("Failures to come", "未来失效数"),
-            self.say("within days", "今后天数"),
-            self.say("expected", "预计"),
-            &lower,
-            &upper,
-            self.say("parameters taken as known", "参数视为已知时"),
-        ];
-        let row = |one: &CohortForecast| {
-            vec![
-                one.failure_mode.clone(),
-                one.horizon_days.to_string(),
-                format!("{:.1}", one.expected),
-                one.lower.to_string(),
-                one.upper.to_string(),
-                format!("{} … {}", one.bounds.lower.plug_in, one.bounds.upper.plug_in),
-            ]
+    let say = |english, chinese| language.say(english, chinese);
+    let interval = format!("{:.0} %", 100.0 * (2.0 * report.confidence - 1.0));
+    let headings = [
+        say("shown by", "表现"),
+        say("vehicles", "车辆数"),
+        say("share", "占比"),
+        &interval,
+        say("of all others", "其余车辆"),
+    ];
+    let rows = report.defects.iter().map(|one| {
+        let shows_as = match one.shows_as {
+            "alarms" => say("alarms", "报警"),
+            _ => say("failures", "失效"),
         };
-        table(&headings, report.forecasts.iter().map(row))
-    }
-
-    fn money(&self, of: &Money) -> String {
-        let mut text = format!("<h2>{} ({})</h2>", self.say("Money", "费用"), escaped(&of.currency));
-        if of.example {
-            let told = self.say("EXAMPLE figures: not yours", "示例数字,并非贵方数据");
-            text.push_str(&format!("<p><b>{told}</b></p>"));
-        }
-        if let (Some(mode), Some(days)) = (&of.failure_mode, of.horizon_days) {
-            text.push_str(&format!("<p class=\"note\">{}, {days} d</p>", escaped(mode)));
-            let headings = [
-                self.say("measure", "措施"),
-                self.say("cost, mean (5 … 95 %)", "总费用,均值(5 … 95 %)"),
-                self.say("net value", "净收益"),
-                self.say("P(net > 0)", "净收益为正的概率"),
-                self.say("benefit/cost", "收益成本比"),
-                self.say("net ROI", "净投资回报率"),
-                self.say("payback, days", "回收期,天"),
-            ];
-            text.push_str(&table(&headings, of.outcomes.iter().map(|one| self.outcome(one))));
-            text.push_str(&format!(
-                "<p class=\"note\">{}</p>",
-                self.say(
-                    "Net value: repair and liability that the measure avoids, less what it costs. Benefit/cost: the first over \
-                     the second. Net ROI: net value over cost. Payback: when the failures prevented by then have paid for it.",
-                    "净收益:措施所避免的维修与赔偿费用减去措施费用。收益成本比:前者除以后者。净投资回报率:净收益除以措施费用。回收期:所避免的费用抵偿措施费用之时。"
-                )
-            ));
-        }
-        if !of.programmes.is_empty() {
-            let headings = [
-                self.say("programme", "项目"),
-                self.say("cost", "投入"),
-                self.say("benefit of a year", "一年收益"),
-                self.say("benefit/cost", "收益成本比"),
-                self.say("net ROI", "净投资回报率"),
-                self.say("payback, months", "回收期,月"),
-            ];
-            let row = |one: &ProgrammeValue| {
-                vec![
-                    one.name.clone(),
-                    money(one.cost),
-                    money(one.benefit),
-                    format!("{:.2}", one.benefit_over_cost),
-                    format!("{:.0} %", 100.0 * one.net_roi),
-                    one.payback_months.map_or_else(|| "–".to_owned(), |months| format!("{months:.1}")),
-                ]
-            };
-            text.push_str(&table(&headings, of.programmes.iter().map(row)));
-        }
-        text
-    }
-
-    fn outcome(&self, one: &Outcome) -> Vec<String> {
-        let name = match one.measure {
-            Measure::DoNothing => self.say("do nothing", "不采取措施"),
-            Measure::Inspect => self.say("inspect", "检查"),
-            Measure::ReplaceNow => self.say("replace now", "立即更换"),
-            Measure::ReplaceAtService => self.say("replace at the next service", "下次保养时更换"),
-        };
-        let spread = |of: Spread, show: &dyn Fn(f64) -> String| {
-            format!("{} ({} … {})", show(of.mean), show(of.p05), show(of.p95))
-        };
-        let or_none =
-            |of: Option<Spread>, show: &dyn Fn(f64) -> String| of.map_or_else(|| "–".to_owned(), |of| spread(of, show));
         vec![
-            name.to_owned(),
-            spread(one.cost, &money),
-            spread(one.net_value, &money),
-            format!("{:.1} %", 100.0 * one.positive),
-            or_none(one.benefit_over_cost, &|value| format!("{value:.2}")),
-            or_none(one.net_roi, &|value| format!("{:.0} %", 100.0 * value)),
-            or_none(one.payback, &|value| format!("{value:.0}")),
+            format!("{} ({shows_as})", one.name),
+            one.inside.vehicles.to_string(),
+            percent(one.inside.share),
+            format!("{} … {}", percent(one.inside.lower), percent(one.inside.upper)),
+            percent(one.share_of_others),
         ]
-    }
+    });
+    format!("<h2>{}</h2>{}", say("Share with the defect", "缺陷占比"), table(&headings, rows))
+}
 
-    fn boundaries(&self, report: &CohortReport) -> String {
-        if report.boundaries.is_empty() {
-            return String::new();
-        }
-        let headings = [
-            self.say("Where it is to be found", "缺陷所在范围"),
-            self.say("attribute", "属性"),
-            self.say("value", "取值"),
-            self.say("vehicles", "车辆数"),
-            self.say("marked", "标记数"),
-            self.say("by its share", "按比例应有"),
-            "p",
-        ];
-        let rows = report.boundaries.iter().take(BOUNDARIES).map(|(defect, one)| {
-            vec![
-                defect.clone(),
-                one.attribute.clone(),
-                one.value.clone().unwrap_or_default(),
-                one.vehicles.to_string(),
-                one.marked.to_string(),
-                format!("{:.1}", one.expected),
-                format!("{:.3}", one.p),
-            ]
+/// A p as short as it can be.
+pub fn small(p: f64) -> String {
+    if p < 1e-4 { "< 0.0001".to_owned() } else { format!("{p:.4}") }
+}
+
+fn boundaries(report: &CohortReport, language: PageLanguage) -> String {
+    if report.boundaries.is_empty() {
+        return String::new();
+    }
+    let say = |english, chinese| language.say(english, chinese);
+    let headings = [
+        say("defect", "缺陷"),
+        say("attribute", "属性"),
+        say("value", "取值"),
+        say("vehicles", "车辆数"),
+        say("marked", "标记数"),
+        say("to be expected", "按同类应有"),
+        say("inside over outside", "内外之比"),
+        say("p, corrected", "校正后 p"),
+    ];
+    let row = |one: &Boundary| {
+        vec![
+            one.defect.clone(),
+            one.attribute.clone(),
+            one.value.clone().unwrap_or_default(),
+            one.vehicles.to_string(),
+            one.marked.to_string(),
+            format!("{:.1}", one.expected),
+            one.ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.1}")),
+            small(one.p),
+        ]
+    };
+    let strata = match report.strata.is_empty() {
+        true => String::new(),
+        false => match language {
+            PageLanguage::En => format!(", within {}", report.strata.join(", ")),
+            PageLanguage::Zh => format!(",分层:{}", report.strata.join("、")),
+        },
+    };
+    format!(
+        "<h2>{}</h2>{}<p class=\"note\">{}{}. {}</p>",
+        say("Where it is to be found", "缺陷所在范围"),
+        table(&headings, report.boundaries.iter().take(BOUNDARIES).map(row)),
+        say("To be expected at the fleet's rate in the same months in service", "按全体车辆在相同使用月数的发生率"),
+        escaped(&strata),
+        say(
+            "p is corrected within each attribute by the number of its values, and over all attributes and defects by Holm.",
+            "p 在每个属性内按取值个数校正,并对所有属性与缺陷按 Holm 法校正。"
+        )
+    )
+}
+
+fn incidents(report: &CohortReport, language: PageLanguage) -> String {
+    let months = &report.incidents.months;
+    if months.is_empty() {
+        return String::new();
+    }
+    let say = |english, chinese| language.say(english, chinese);
+    let headings = [
+        say("month in service", "使用月数"),
+        say("vehicles", "车辆数"),
+        say("incidents per 1,000", "每千辆故障数"),
+        say("all before it too", "累计"),
+        say("of all others", "其余车辆累计"),
+        say("cost per 1,000", "每千辆费用"),
+    ];
+    let shown = months.len().min(MONTHS);
+    let places = (0..shown).map(|place| if shown > 1 { place * (months.len() - 1) / (shown - 1) } else { 0 });
+    let rows = places.map(|place| {
+        let one = &months[place];
+        let other = report.incidents_of_others.months.iter().find(|other| other.month == one.month);
+        vec![
+            one.month.to_string(),
+            one.vehicles.to_string(),
+            format!("{:.2}", one.incidents_per_1000),
+            format!("{:.2}", one.cumulative_per_1000),
+            other.map_or_else(|| "–".to_owned(), |other| format!("{:.2}", other.cumulative_per_1000)),
+            one.cost_per_1000.map_or_else(|| "–".to_owned(), super::page_money::money),
+        ]
+    });
+    format!(
+        "<h2>{}</h2>{}<p class=\"note\">{}</p>",
+        say("Incidents by months in service", "按使用月数的故障"),
+        table(&headings, rows),
+        say(
+            "Failures of all components, by known work orders; cost as these say.",
+            "所有部件的失效,按已知工单;费用按工单所载。"
+        )
+    )
+}
+
+/// In plain sentences, from the figures at hand.
+fn changes(report: &CohortReport, language: PageLanguage) -> Vec<String> {
+    let mut lines = Vec::new();
+    for one in &report.forecasts {
+        let [chance, weather] = [one.share_chance, one.share_weather].map(|share| 100.0 * share);
+        let (mode, days) = (&one.failure_mode, one.horizon_days);
+        lines.push(match (language, one.share_parameters.map(|share| 100.0 * share)) {
+            (PageLanguage::En, Some(parameters)) => format!(
+                "{mode}, {days} d: {chance:.0} % of the variance is chance, {weather:.0} % weather, {parameters:.0} % the model's parameters; more data would narrow the last alone"
+            ),
+            (PageLanguage::Zh, Some(parameters)) => format!(
+                "{mode},{days} 天:方差中 {chance:.0} % 来自偶然,{weather:.0} % 来自天气,{parameters:.0} % 来自模型参数;更多数据只能缩小最后一项"
+            ),
+            (PageLanguage::En, None) => format!(
+                "{mode}, {days} d: {chance:.0} % of the variance is chance, {weather:.0} % weather; the model's parameters were not varied, and what they add is not known"
+            ),
+            (PageLanguage::Zh, None) => format!(
+                "{mode},{days} 天:方差中 {chance:.0} % 来自偶然,{weather:.0} % 来自天气;模型参数未作变动,其影响未知"
+            ),
         });
-        table(&headings, rows)
     }
-
-    fn incidents(&self, report: &CohortReport) -> String {
-        let months = &report.incidents.months;
-        if months.is_empty() {
-            return String::new();
-        }
-        let headings = [
-            self.say("Month in service", "使用月数"),
-            self.say("vehicles", "车辆数"),
-            self.say("incidents per 1,000", "每千辆故障数"),
-            self.say("all before it too", "累计"),
-            self.say("of all others", "其余车辆累计"),
-            self.say("cost per 1,000", "每千辆费用"),
-        ];
-        let shown = months.len().min(MONTHS);
-        let places = (0..shown).map(|place| if shown > 1 { place * (months.len() - 1) / (shown - 1) } else { 0 });
-        let rows = places.map(|place| {
-            let one = &months[place];
-            let other = report.incidents_of_others.months.iter().find(|other| other.month == one.month);
-            vec![
-                one.month.to_string(),
-                one.vehicles.to_string(),
-                format!("{:.2}", one.incidents_per_1000),
-                format!("{:.2}", one.cumulative_per_1000),
-                other.map_or_else(|| "–".to_owned(), |other| format!("{:.2}", other.cumulative_per_1000)),
-                one.cost_per_1000.map_or_else(|| "–".to_owned(), money),
-            ]
+    if let Some(one) = report.boundaries.first() {
+        let value = one.value.clone().unwrap_or_default();
+        let (defect, attribute, vehicles) = (&one.defect, &one.attribute, one.vehicles);
+        lines.push(match language {
+            PageLanguage::En => {
+                format!(
+                    "{defect}: if the true border is {attribute} {value}, the number is that of its {vehicles} vehicles"
+                )
+            }
+            PageLanguage::Zh => format!("{defect}:若真实边界为 {attribute} {value},则应按其 {vehicles} 辆车计算"),
         });
-        table(&headings, rows)
     }
-
-    /// In plain sentences, from the figures at hand.
-    fn changes(&self, report: &CohortReport) -> Vec<String> {
-        let mut lines = Vec::new();
-        for one in &report.forecasts {
-            let parts = [one.share_chance, one.share_weather, one.share_parameters].map(|share| 100.0 * share);
-            let [chance, weather, parameters] = parts;
-            let (mode, days) = (&one.failure_mode, one.horizon_days);
-            lines.push(match self.language {
-                PageLanguage::En => format!(
-                    "{mode}, {days} d: {chance:.0} % of the uncertainty is chance, {weather:.0} % weather, {parameters:.0} % the model's parameters; more data would narrow the last alone"
-                ),
-                PageLanguage::Zh => format!(
-                    "{mode},{days} 天:不确定性中 {chance:.0} % 来自偶然,{weather:.0} % 来自天气,{parameters:.0} % 来自模型参数;更多数据只能缩小最后一项"
-                ),
-            });
-        }
-        if let Some((defect, one)) = report.boundaries.first() {
-            let value = one.value.clone().unwrap_or_default();
-            lines.push(match self.language {
-                PageLanguage::En => format!(
-                    "{defect}: if the true border is {} {value}, the number is that of its {} vehicles",
-                    one.attribute, one.vehicles
-                ),
-                PageLanguage::Zh => {
-                    format!("{defect}:若真实边界为 {} {value},则应按其 {} 辆车计算", one.attribute, one.vehicles)
-                }
-            });
-        }
-        lines.extend(report.notes.iter().cloned());
-        lines
-    }
+    lines.extend(report.notes.iter().map(|note| match language {
+        PageLanguage::En => note.english.clone(),
+        PageLanguage::Zh => note.chinese.clone(),
+    }));
+    lines
 }
 
 #[cfg(test)]
@@ -335,9 +371,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn money_is_grouped_and_texts_are_escaped() {
-        assert_eq!([0.0, 999.4, 1_000.0, -1_234_567.8, -0.2].map(money), ["0", "999", "1,000", "−1,234,568", "0"]);
+    fn texts_are_escaped_and_small_chances_are_short() {
         let told = table(&["<b>"], [vec!["<script>".to_owned()]]);
         assert!(told.contains("&lt;script&gt;") && !told.contains("<script>") && told.contains("&lt;b&gt;"), "{told}");
+        assert_eq!([0.0, 3e-5, 0.0123].map(small), ["< 0.0001", "< 0.0001", "0.0123"]);
     }
 }

@@ -20,6 +20,9 @@ pub enum Resampling {
     FractionalWeights,
 }
 
+/// More failures than this are not drawn one by one: with so many, random weights say the same.
+pub const MOST_DRAWN: f64 = 50_000.0;
+
 #[derive(Clone, Debug)]
 pub struct RecallLivesPlan {
     /// The file and its columns; law, shape and output folder are there too.
@@ -70,6 +73,10 @@ impl RecallLivesPlan {
         }
         if !(100..=1_000_000).contains(&self.replicates) {
             return refuse("--replicates", format!("{} is not between 100 and 1,000,000", self.replicates));
+        }
+        if self.table.shape.is_some() && self.law() != Law::Weibull {
+            let law = self.law().name();
+            return refuse("--shape", format!("the law is {law}, and only that of the Weibull law is held"));
         }
         if self.nested > 100_000 {
             return refuse("--nested", format!("{} is more than 100,000", self.nested));

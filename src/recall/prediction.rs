@@ -37,6 +37,8 @@ pub struct Tail {
     pub calibrated_level: f64,
     pub bound: i64,
     pub cover: f64,
+    /// False: no level covers what is asked, and the bound is that of the highest that was looked at.
+    pub calibrated: bool,
 }
 
 /// Both tails of a count.
@@ -91,12 +93,14 @@ fn tail(law: &[CountLaw], replicates: &[Vec<CountLaw>], confidence: f64, side: S
         let middle = 0.5 * (low + high);
         if cover(middle) >= confidence { high = middle } else { low = middle }
     }
+    let reached = cover(high);
     Tail {
         plug_in: bound(law, confidence),
         plug_in_cover: cover(confidence),
         calibrated_level: high,
         bound: bound(law, high),
-        cover: cover(high),
+        cover: reached,
+        calibrated: reached >= confidence,
     }
 }
 
@@ -135,5 +139,15 @@ mod tests {
         assert!((unsure.upper.calibrated_level - 0.988_095_5).abs() < 1e-6, "{unsure:?}");
         assert_eq!(unsure.upper.bound, 11);
         assert!(unsure.lower.calibrated_level > 0.95 && unsure.lower.bound <= 1, "{unsure:?}");
+        assert!(unsure.upper.calibrated && unsure.lower.calibrated);
+    }
+
+    /// Half of what else could have been stated knows of no failure at all: whatever the level, its bound is 0, and covers
+    /// a count of mean 5 in 0.7 % of cases.
+    #[test]
+    fn a_level_that_is_not_reached_is_told() {
+        let bounds = calibrated(&poisson(5.0), &[poisson(0.0), poisson(8.0)], 0.95);
+        assert!(!bounds.upper.calibrated && bounds.upper.cover < 0.51, "{bounds:?}");
+        assert!(bounds.upper.calibrated_level > 0.999_999_9, "{bounds:?}");
     }
 }

@@ -78,6 +78,8 @@ pub struct HorizonForecast {
     pub horizon: f64,
     /// `None` where nothing failed: the likelihood bounds the number, but names none.
     pub expected: Option<f64>,
+    /// Where nothing failed: the one-sided upper bound of the number expected, by the likelihood. Never zero.
+    pub expected_upper: Option<f64>,
     /// The calibrated interval's ends: one-sided bounds.
     pub lower: i64,
     pub upper: i64,

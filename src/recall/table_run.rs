@@ -10,7 +10,7 @@ use super::report::RecallLivesReport;
 use crate::fit::lives::columns::Columns;
 use crate::fit::lives::life::Life;
 use crate::fit::lives::report::{ColumnUsed, SetAsideRows};
-use crate::fit::lives::rows;
+use crate::fit::lives::rows::{self, Placed};
 use crate::fit::lives::table::Source;
 use crate::fleet::writer::OutputFolder;
 use crate::run::{Control, Event};
@@ -27,9 +27,10 @@ pub fn recall_lives(plan: &RecallLivesPlan, control: &Control) -> Result<RecallL
     control.emit(Event::Stage { name: "resample", total_rows: None });
     let mut groups = Vec::with_capacity(lives.groups.len());
     for (group, name) in lives.groups.iter().enumerate() {
-        let members = lives.lives.iter().filter(|placed| placed.group == group as u32);
-        let members: Vec<Life> = members.map(|placed| placed.life).collect();
-        groups.push(forecast(name, members, plan, control)?);
+        let of_group = |placed: &[Placed]| -> Vec<Life> {
+            placed.iter().filter(|placed| placed.group == group as u32).map(|placed| placed.life).collect()
+        };
+        groups.push(forecast(name, of_group(&lives.lives), &of_group(&lives.unwatched), plan, control)?);
     }
     let report = RecallLivesReport {
         file: source.path.to_string_lossy().into_owned(),

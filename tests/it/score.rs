@@ -114,6 +114,7 @@ impl Tiny {
             sale_day: vec![Some(0), None, Some(-500), None],
             end_day: vec![None, Some(as_of_day), None, None],
             events,
+            event_costs: Vec::new(),
             components: vec!["brake_pad".into(), "bearing".into()],
             positions: vec!["left".into(), "right".into()],
         };

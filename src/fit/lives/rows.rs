@@ -89,6 +89,9 @@ pub struct Placed {
 #[derive(Clone, Debug)]
 pub struct Lives {
     pub lives: Vec<Placed>,
+    /// Units still running at the very age at which their watch began: they say nothing of the law, so they are set aside, but
+    /// they can fail.
+    pub unwatched: Vec<Placed>,
     /// Sorted; one empty name where the table is not split.
     pub groups: Vec<String>,
     /// Sorted; empty where no column names modes.
@@ -116,7 +119,7 @@ pub fn lives(source: &Source, columns: &Columns, plan: &LivesPlan) -> Result<Liv
     let (mode_cells, group_cells) = (cells_of(&columns.mode), cells_of(&columns.by));
     let mut codes = Codes::new(&plan.codes, columns)?;
     let (mut groups, mut modes) = (Names::default(), Names::default());
-    let mut lives = Vec::with_capacity(rows.numbers.len());
+    let (mut lives, mut unwatched) = (Vec::with_capacity(rows.numbers.len()), Vec::new());
     let mut account = RowAccount { rows_in: rows.numbers.len() as u64, ..RowAccount::default() };
     for (at, &number) in rows.numbers.iter().enumerate() {
         match reader.life(at, number, &mut codes)? {
@@ -127,8 +130,13 @@ pub fn lives(source: &Source, columns: &Columns, plan: &LivesPlan) -> Result<Liv
                     (true, Some(mode)) => modes.code(if mode.is_empty() { UNNAMED_MODE.to_owned() } else { mode }),
                     _ => 0,
                 };
-                lives.push(Placed { life, group, mode });
-                account.used += 1;
+                if life.last_age() <= life.entry {
+                    unwatched.push(Placed { life, group, mode });
+                    account.set_aside.entry(SetAside::NotWatched).or_insert((0, number)).0 += 1;
+                } else {
+                    lives.push(Placed { life, group, mode });
+                    account.used += 1;
+                }
             }
             Err(reason) => account.set_aside.entry(reason).or_insert((0, number)).0 += 1,
         }
@@ -148,11 +156,11 @@ pub fn lives(source: &Source, columns: &Columns, plan: &LivesPlan) -> Result<Liv
     }
     let (groups, group_places) = groups.sorted();
     let (modes, mode_places) = modes.sorted();
-    for placed in &mut lives {
+    for placed in lives.iter_mut().chain(&mut unwatched) {
         placed.group = group_places.get(placed.group as usize).copied().unwrap_or(0);
         placed.mode = mode_places.get(placed.mode as usize).copied().unwrap_or(0);
     }
-    Ok(Lives { lives, groups, modes, account })
+    Ok(Lives { lives, unwatched, groups, modes, account })
 }
 
 /// The columns of a row's life.
@@ -209,7 +217,7 @@ impl RowReader<'_> {
             End::Between { by, .. } if by <= entry => return Err(SetAside::FailedBeforeEntry),
             // Alive at entry is more than alive at an earlier look.
             End::Between { after, by } => End::Between { after: after.max(entry), by },
-            End::Survived(age) if age <= entry => return Err(SetAside::NotWatched),
+            End::Survived(age) if age < entry => return Err(SetAside::NotWatched),
             end => end,
         };
         Ok(Life { entry, end, count })
