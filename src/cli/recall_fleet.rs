@@ -28,43 +28,50 @@ const BOUNDARIES: usize = 6;
 #[command(next_help_heading = "From histories and work orders")]
 pub struct RecallFleetArgs {
     /// The data dictionary `dataset.toml`, or the folder that holds it
-    #[arg(long, value_name = "FILE|FOLDER", requires_all = ["model", "cohort"])]
+    #[arg(long, value_name = "FILE|FOLDER", requires_all = ["model", "cohort"], conflicts_with = "LifeColumnsArgs")]
     pub data: Option<PathBuf>,
     /// A model file, best one that `fit` wrote, whose covariance says how well its parameters are known; or the name of a
     /// shipped model
-    #[arg(long, value_name = "FILE|NAME", requires = "data")]
+    #[arg(long, value_name = "FILE|NAME", requires = "data", conflicts_with = "lifetimes")]
     pub model: Option<String>,
     /// Whom the recall is about: a condition on attributes and build_date, sale_date, end_date (==, !=, <, <=, >, >=, in,
     /// and, or, not, parentheses), or @FILE with a list of ids (CSV, xlsx or Parquet)
-    #[arg(long, value_name = "CONDITION|@FILE", requires = "data")]
+    #[arg(long, value_name = "CONDITION|@FILE", requires = "data", conflicts_with = "lifetimes")]
     pub cohort: Option<String>,
     /// What the recall is about: a failure mode, a monitor or a component of the model. Its component's alarms and failures
     /// make a vehicle suspect [default: everything is told, nobody is suspect]
-    #[arg(long, value_name = "ID", requires = "data")]
+    #[arg(long, value_name = "ID", requires = "data", conflicts_with = "lifetimes")]
     pub defect: Option<String>,
     /// Days within which failures are counted: one to three numbers
-    #[arg(long, value_delimiter = ',', value_name = "DAYS,…", default_values_t = [90, 180, 365], requires = "data")]
+    #[arg(long, value_delimiter = ',', value_name = "DAYS,…", default_values_t = [90, 180, 365], requires = "data", conflicts_with = "lifetimes")]
     pub horizon_days: Vec<u32>,
     /// What failures and measures cost, in your money: see datasets/examples/economics.toml
-    #[arg(long, value_name = "FILE", requires = "data")]
+    #[arg(long, value_name = "FILE", requires = "data", conflicts_with = "lifetimes")]
     pub economics: Option<PathBuf>,
     /// Stand on this day: leave out what is dated later [default: the latest record]
-    #[arg(long, value_name = "DATE", allow_hyphen_values = true, requires = "data")]
+    #[arg(long, value_name = "DATE", allow_hyphen_values = true, requires = "data", conflicts_with = "lifetimes")]
     pub as_of: Option<AsOf>,
     /// Futures to follow
-    #[arg(long, default_value_t = 128, value_name = "N", requires = "data")]
+    #[arg(long, default_value_t = 128, value_name = "N", requires = "data", conflicts_with = "lifetimes")]
     pub paths: usize,
     /// What is counted: failures by the day a part fails, or by the day that is reported
-    #[arg(long, default_value = "failures", value_name = "WHAT", requires = "data", id = "count_kind")]
+    #[arg(
+        long,
+        default_value = "failures",
+        value_name = "WHAT",
+        requires = "data",
+        conflicts_with = "lifetimes",
+        id = "count_kind"
+    )]
     pub count_by: CountArg,
     /// The attribute that names a vehicle's climate zone [default: climate_zone, where there is one]
-    #[arg(long, value_name = "NAME", requires = "data")]
+    #[arg(long, value_name = "NAME", requires = "data", conflicts_with = "lifetimes")]
     pub zones: Option<String>,
     /// Do not run the model's monitors: nobody is suspect by its alarms
-    #[arg(long, requires = "data")]
+    #[arg(long, requires = "data", conflicts_with = "lifetimes")]
     pub no_monitors: bool,
     /// Keep the packed histories here, as simulate does
-    #[arg(long, value_name = "FOLDER", requires = "data")]
+    #[arg(long, value_name = "FOLDER", requires = "data", conflicts_with = "lifetimes")]
     pub state: Option<PathBuf>,
     #[command(flatten)]
     pub failure: DeviceFailureArgs,
@@ -82,10 +89,10 @@ pub fn run(args: RecallFleetArgs, shared: RecallSharedArgs, console: &Console) -
         console.data_json(&report.cohort);
     } else {
         let account = account::text(&(&report.account).into(), console);
-        let parts = [summary(&report, console), defects(&report, console), forecasts(&report, console)];
-        let more = [boundaries(&report, console), money(&report, console)];
-        let filled = more.into_iter().filter(|text| !text.is_empty());
-        let parts: Vec<String> = std::iter::once(account).chain(parts).chain(filled).collect();
+        let facts = [summary(&report, console), defects(&report, console), forecasts(&report, console)];
+        let parts = facts.into_iter().chain([boundaries(&report, console), money(&report, console)]);
+        let filled = parts.filter(|text| !text.is_empty());
+        let parts: Vec<String> = std::iter::once(account).chain(filled).collect();
         console.data(&parts.join("\n"));
     }
     let unreadable: Vec<account::Unreadable> =
@@ -138,7 +145,7 @@ fn summary(report: &RecallReport, console: &Console) -> String {
     let mut summary = Table::new(&["", ""]);
     let mut line = |word: Word, value: String| summary.row([console.word(word).to_owned(), value]);
     line(Word::Output, report.out.display().to_string());
-    line(Word::Cohort, cohort.cohort.clone());
+    line(Word::RecallCohort, cohort.cohort.clone());
     line(Word::Vehicles, count(cohort.vehicles));
     line(Word::Affected, format!("{} ({})", count(cohort.affected), percent(cohort.share_of_fleet)));
     if let Some(suspects) = &cohort.suspects {
@@ -229,7 +236,7 @@ fn boundaries(report: &RecallReport, console: &Console) -> String {
         "",
         heading(Word::Vehicles),
         heading(Word::Marked),
-        heading(Word::ByShare),
+        heading(Word::ToBeExpected),
         "p",
     ];
     let mut table = Table::new(&headings);

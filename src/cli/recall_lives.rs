@@ -25,7 +25,7 @@ pub struct RecallLivesArgs {
     #[command(flatten)]
     pub columns: LifeColumnsArgs,
     /// Column that splits the table: each of its values gets a law and a forecast of its own
-    #[arg(long, value_name = "COLUMN", requires = "lifetimes")]
+    #[arg(long, value_name = "COLUMN", requires = "lifetimes", conflicts_with = "data")]
     pub by: Option<String>,
     /// How far to look ahead, in the unit of the table's ages
     #[arg(
@@ -33,24 +33,25 @@ pub struct RecallLivesArgs {
         value_delimiter = ',',
         value_name = "LENGTH,…",
         requires = "lifetimes",
+        conflicts_with = "data",
         required_unless_present = "data"
     )]
     pub horizon: Vec<f64>,
     /// The law of life
-    #[arg(long, value_enum, value_name = "LAW", requires = "lifetimes", default_value_t = LawArg::Weibull)]
+    #[arg(long, value_enum, value_name = "LAW", requires = "lifetimes", conflicts_with = "data", default_value_t = LawArg::Weibull)]
     pub law: LawArg,
     /// Hold the Weibull shape at this value, known from elsewhere: for few failures, or none
-    #[arg(long, value_name = "β", requires = "lifetimes")]
+    #[arg(long, value_name = "β", requires = "lifetimes", conflicts_with = "data")]
     pub shape: Option<f64>,
     /// How samples are drawn that show how far off the fitted law may be [default: from the law; with random weights of the
     /// lives where fewer than five failed, or where failures are known to intervals]
-    #[arg(long, value_enum, value_name = "METHOD", requires = "lifetimes")]
+    #[arg(long, value_enum, value_name = "METHOD", requires = "lifetimes", conflicts_with = "data")]
     pub method: Option<MethodArg>,
     /// Samples drawn
-    #[arg(long, default_value_t = 4_000, value_name = "N", requires = "lifetimes")]
+    #[arg(long, default_value_t = 4_000, value_name = "N", requires = "lifetimes", conflicts_with = "data")]
     pub replicates: usize,
     /// Show how often the bounds cover, by finding them anew in so many tables drawn from the fitted law
-    #[arg(long, default_value_t = 0, value_name = "TABLES", requires = "lifetimes")]
+    #[arg(long, default_value_t = 0, value_name = "TABLES", requires = "lifetimes", conflicts_with = "data")]
     pub nested: usize,
 }
 

@@ -35,6 +35,8 @@ words! {
     Affected "affected" "受影响车辆"
     Suspects "suspects" "可疑车辆"
     FailedAlready "failed already" "已失效"
+    RecallCohort "cohort" "范围"
+    ToBeExpected "to be expected" "按同类应有"
     Undecided "membership unknown" "归属未知"
     UnknownIds "ids not in the data" "不在数据中的编号"
     Defect "defect" "缺陷"

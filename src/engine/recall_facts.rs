@@ -43,7 +43,7 @@ pub struct Marks {
     shows_as: &'static str,
     /// First and last alarm or failure, by vehicle.
     days: BTreeMap<u32, (i32, i32)>,
-    /// Vehicles with a part that alarmed and is still there; of failures: all.
+    /// Vehicles with a part that alarmed and is still there.
     open: BTreeSet<u32>,
 }
 
@@ -96,7 +96,6 @@ impl Facts<'_> {
             for event in self.vehicles.events.iter().filter(|event| Some(event.component as usize) == known) {
                 if is_known_failure(event, self.as_of_day) {
                     failures.add(event.vehicle, event.occurred_day);
-                    failures.open.insert(event.vehicle);
                 }
             }
             marks.push(failures);
@@ -230,12 +229,13 @@ impl Facts<'_> {
                 own().filter(move |(marks, _)| marks.shows_as == shows_as).map(|(_, days)| days)
             };
             let names: Vec<&str> = own().map(|(marks, _)| marks.name.as_str()).collect();
+            let is_alarmed = of(ALARMS).next().is_some();
             Listed {
                 id: self.id(vehicle),
                 in_service: in_service[vehicle as usize],
                 suspect: is_asked.then_some(!names.is_empty()),
                 shows: names.join("; "),
-                replaced: !names.is_empty() && own().all(|(marks, _)| !marks.open.contains(&vehicle)),
+                replaced: is_alarmed && !own().any(|(marks, _)| marks.open.contains(&vehicle)),
                 first_alarm: day(of(ALARMS).map(|days| days.0).min()),
                 last_failure: day(of(FAILURES).map(|days| days.1).max()),
                 build: day(day_of(&self.vehicles.build_day, vehicle as usize)),

@@ -36,8 +36,11 @@ pub fn notes(report: &CohortReport, simulated: &SimulateReport, kind: CountKind,
             format!("模型没有 {component} 的失效模式:不预测未来失效{also}"),
         ));
     }
-    let details = &simulated.manifest.details;
-    if let Some(days) = details.get("report_delay_mean_days").and_then(serde_json::Value::as_f64) {
+    let of_forecasts = |name: &str| {
+        let detail = simulated.manifest.details.get(name).filter(|_| !report.forecasts.is_empty());
+        detail.and_then(serde_json::Value::as_f64)
+    };
+    if let Some(days) = of_forecasts("report_delay_mean_days") {
         notes.push(match kind {
             CountKind::Failures => note(
                 format!(
@@ -53,7 +56,7 @@ pub fn notes(report: &CohortReport, simulated: &SimulateReport, kind: CountKind,
             ),
         });
     }
-    if let Some(rate) = details.get("retired_per_vehicle_year").and_then(serde_json::Value::as_f64) {
+    if let Some(rate) = of_forecasts("retired_per_vehicle_year") {
         let percent = 100.0 * rate;
         notes.push(note(
             format!("{percent:.1} % of the vehicles retire in a year; what has retired does not fail"),

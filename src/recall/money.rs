@@ -17,7 +17,8 @@
 //! the parts that would fail, and replaces those; inspections and replacements at once happen today. At the next service a
 //! vehicle comes some time within an interval, evenly: of those whose service lies beyond the horizon nothing is spent and
 //! nothing is prevented, and of the others what fails before their service is not prevented, so that what is avoided comes
-//! later than the failures do. Vehicles that come are like those that do not.
+//! later than the failures do. Vehicles that come are like those that do not, and a part that is replaced does not fail
+//! within the horizon.
 //! Units: money in the user's currency; time in the horizon's unit.
 
 use serde::Serialize;

@@ -30,7 +30,7 @@ const MONTHS: usize = 12;
 /// Ids that are printed of those that are not counted.
 const IDS: usize = 10;
 
-const HEAD: &str = "<meta charset=\"utf-8\"><meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\"><style>body{font-family:sans-serif;max-width:62em;margin:2em auto;padding:0 1em;color:#222}h2{margin:1.4em 0 .3em}table{border-collapse:collapse;margin:.5em 0 1em}td,th{border-bottom:1px solid #ccc;padding:.25em .8em;text-align:right;white-space:nowrap}th{white-space:normal;vertical-align:bottom}td:first-child,th:first-child{text-align:left}.big{font-size:1.4em;margin:.4em 0}.note{color:#555;margin:.3em 0}.warn{border:2px solid #b00;padding:.4em .8em;display:inline-block}@media print{body{margin:0;padding:0;font-size:10pt}h2{break-after:avoid}table{break-inside:avoid}}</style>";
+const HEAD: &str = "<meta charset=\"utf-8\"><meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\"><style>body{font-family:sans-serif;max-width:62em;margin:2em auto;padding:0 1em;color:#222}h2{margin:1.4em 0 .3em}table{border-collapse:collapse;margin:.5em 0 1em}td,th{border-bottom:1px solid #ccc;padding:.25em .8em;text-align:right}th{vertical-align:bottom}td:first-child,th:first-child{text-align:left}.big{font-size:1.4em;margin:.4em 0}.note{color:#555;margin:.3em 0}.warn{border:2px solid #b00;padding:.4em .8em;display:inline-block}@media print{@page{margin:1.4cm}body{margin:0;padding:0;font-size:10pt}table{font-size:8pt}td,th{padding:.25em .5em}h2{break-after:avoid}table{break-inside:avoid}}</style>";
 
 /// The whole page.
 pub fn page(report: &CohortReport, language: PageLanguage) -> String {
@@ -95,7 +95,7 @@ fn head(report: &CohortReport, language: PageLanguage) -> String {
             },
             match language {
                 PageLanguage::En => format!(
-                    "{} of those affected have failed already by known work orders; of {} suspects the alarmed part is replaced already",
+                    "{} of those affected have failed already by known work orders; of {} the part that alarmed is replaced already",
                     report.failed.unwrap_or(0),
                     report.replaced
                 ),
@@ -136,12 +136,13 @@ fn head(report: &CohortReport, language: PageLanguage) -> String {
     text
 }
 
+/// Numbers do not break over lines.
 pub(super) fn percent(share: f64) -> String {
-    format!("{:.2} %", 100.0 * share)
+    format!("{:.2}\u{a0}%", 100.0 * share)
 }
 
 fn share(of: &Share) -> String {
-    format!("{} ({} … {})", percent(of.share), percent(of.lower), percent(of.upper))
+    format!("{} ({}\u{a0}…\u{a0}{})", percent(of.share), percent(of.lower), percent(of.upper))
 }
 
 pub(super) fn table(headings: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
@@ -170,9 +171,9 @@ fn forecasts(report: &CohortReport, language: PageLanguage) -> String {
         say("failure mode", "失效模式"),
         say("within days", "今后天数"),
         say("expected", "预计"),
-        &format!("≥ ({one_sided} %)"),
+        &format!("≥ ({one_sided}\u{a0}%)"),
         say("covers", "覆盖率"),
-        &format!("≤ ({one_sided} %)"),
+        &format!("≤ ({one_sided}\u{a0}%)"),
         say("covers", "覆盖率"),
         say("calibrated", "已校准"),
         say("if parameters were known", "参数视为已知时"),
@@ -189,7 +190,7 @@ fn forecasts(report: &CohortReport, language: PageLanguage) -> String {
             one.upper.to_string(),
             cover(upper.cover),
             if one.calibrated { say("yes", "是") } else { say("NO", "否") }.to_owned(),
-            format!("{} … {}", lower.plug_in, upper.plug_in),
+            format!("{}\u{a0}…\u{a0}{}", lower.plug_in, upper.plug_in),
         ]
     };
     let method = say(report.method.english(), report.method.chinese());
@@ -228,7 +229,7 @@ fn defects(report: &CohortReport, language: PageLanguage) -> String {
             format!("{} ({shows_as})", one.name),
             one.inside.vehicles.to_string(),
             percent(one.inside.share),
-            format!("{} … {}", percent(one.inside.lower), percent(one.inside.upper)),
+            format!("{}\u{a0}…\u{a0}{}", percent(one.inside.lower), percent(one.inside.upper)),
             percent(one.share_of_others),
         ]
     });

@@ -47,8 +47,8 @@ pub fn money_part(of: &Money, language: PageLanguage) -> String {
                  the same. Net value: repair and liability that the measure avoids, less what it costs. Benefit/cost: the first over the \
                  second. Net ROI: net value over the measure's cost. Payback: the first day by which the failures prevented so far would \
                  have cost as much as the whole measure, of the futures in which there is one. At the next service: vehicles whose \
-                 service lies beyond these days cost nothing and prevent nothing.",
-                "均在上述天数内。总费用:措施费用,加上仍会发生的失效的维修与赔偿费用。净收益:措施所避免的维修与赔偿费用减去措施费用。收益成本比:前者除以后者。净投资回报率:净收益除以措施费用。回收期:已避免的失效本会花费的金额首次达到全部措施费用之日(仅计能收回的情形)。下次保养时更换:保养在此期限之后的车辆不计费用,也不计收益。"
+                 service lies beyond these days cost nothing and prevent nothing. A part that is replaced does not fail within these days.",
+                "均在上述天数内。总费用:措施费用,加上仍会发生的失效的维修与赔偿费用。净收益:措施所避免的维修与赔偿费用减去措施费用。收益成本比:前者除以后者。净投资回报率:净收益除以措施费用。回收期:已避免的失效本会花费的金额首次达到全部措施费用之日(仅计能收回的情形)。下次保养时更换:保养在此期限之后的车辆不计费用,也不计收益。已更换的部件在此期限内视为不再失效。"
             )
         ));
     }
@@ -91,8 +91,9 @@ fn outcome(one: &Outcome, language: PageLanguage) -> Vec<String> {
         Measure::ReplaceNow => language.say("replace now", "立即更换"),
         Measure::ReplaceAtService => language.say("replace at the next service", "下次保养时更换"),
     };
-    let spread =
-        |of: Spread, show: &dyn Fn(f64) -> String| format!("{} ({} … {})", show(of.mean), show(of.p05), show(of.p95));
+    let spread = |of: Spread, show: &dyn Fn(f64) -> String| {
+        format!("{} ({}\u{a0}…\u{a0}{})", show(of.mean), show(of.p05), show(of.p95))
+    };
     let or_none =
         |of: Option<Spread>, show: &dyn Fn(f64) -> String| of.map_or_else(|| "–".to_owned(), |of| spread(of, show));
     let is_measure = one.measure != Measure::DoNothing;
@@ -104,7 +105,7 @@ fn outcome(one: &Outcome, language: PageLanguage) -> Vec<String> {
         if_measure(spread(one.net_value, &money)),
         if_measure(percent(one.positive)),
         or_none(one.benefit_over_cost, &|value| format!("{value:.2}")),
-        or_none(one.net_roi, &|value| format!("{:.0} %", 100.0 * value)),
+        or_none(one.net_roi, &|value| format!("{:.0}\u{a0}%", 100.0 * value)),
         or_none(one.payback, &|value| format!("{value:.0}")),
         if_measure(percent(one.pays_back)),
     ]

@@ -92,6 +92,8 @@ fn mistakes_have_their_exit_codes() {
     for (asked, exit) in [
         ("--lifetimes lives.csv --horizon 0", 2),
         ("--lifetimes lives.csv", 2),
+        ("--lifetimes lives.csv --horizon 5 --cohort x==1", 2),
+        ("--lifetimes lives.csv --horizon 5 --defect tyre_wear", 2),
         ("--lifetimes lives.csv --horizon 5 --time minutes", 2),
         ("--lifetimes nowhere.csv --horizon 5", 4),
         ("--lifetimes lives.csv --horizon 5 --replicates 100 --out .", 6),

@@ -98,6 +98,12 @@ fn judge(vehicles: u32, seed: u64, wanted: usize) {
         report.seconds
     );
     assert!(precision >= 0.97 && recall >= 0.95, "{precision} {recall}");
+    // Most drifting sensors have failed and were replaced by now.
+    assert!(
+        cohort.replaced * 2 > suspects.len() as u64 && cohort.replaced <= suspects.len() as u64,
+        "{}",
+        cohort.replaced
+    );
     // Of the defect asked for, and of no other.
     let names: Vec<&str> = cohort.defects.iter().map(|one| one.name.as_str()).collect();
     assert_eq!(names, [DEFECT, "pack_temp_sensor"]);
@@ -248,9 +254,9 @@ fn counts_are_those_of_the_simulation() {
     let model = with_covariance(place.path());
     let fitted = of("fitted", &asked, 2, &model, PageLanguage::En).unwrap().cohort;
     let forecast = &fitted.forecasts[0];
-    assert!(forecast.calibrated && forecast.share_parameters.is_some_and(|share| share > 0.01), "{forecast:?}");
+    assert!(forecast.calibrated && forecast.share_parameters.is_some_and(|share| share > 0.0), "{forecast:?}");
     let page = std::fs::read_to_string(place.path().join("fitted/recall.html")).unwrap();
-    let cover = format!("{:.2} %", 100.0 * forecast.bounds.upper.cover);
+    let cover = format!("{:.2}\u{a0}%", 100.0 * forecast.bounds.upper.cover);
     for words in ["calibrated tail by tail", "Escobar", ">yes<", &cover, "the model&#39;s parameters; more data"] {
         assert!(page.contains(words), "{words}");
     }
@@ -323,7 +329,9 @@ fn mistakes_end_with_what_to_do() {
         ("plant != ''", vec!["--economics", economics], 2, "--defect"),
         ("plant != ''", vec!["--defect", "tire_wear"], 2, "did you mean \"tyre_wear\"?"),
         ("plant != ''", vec!["--horizon-days", "0"], 2, "--horizon-days"),
-        ("plant != ''", vec!["--horizon", "5"], 2, "--lifetimes"),
+        ("plant != ''", vec!["--horizon", "5"], 2, "--horizon"),
+        ("plant != ''", vec!["--nested", "5"], 2, "--nested"),
+        ("plant != ''", vec!["--time", "hours"], 2, "--time"),
     ] {
         let arguments =
             [&["--data", "fleet", "--model", "ev-passenger", "--out", "out", "--cohort", cohort], &more[..]].concat();
