@@ -234,8 +234,8 @@ impl Axis<'_> {
         for first in 0..self.cells {
             let last = if self.bins.is_empty() { first } else { self.cells - 1 };
             let mut inside = Tally::default();
-            for end in first..=last {
-                inside.add(&tallies[end]);
+            for (end, tally) in tallies.iter().enumerate().take(last + 1).skip(first) {
+                inside.add(tally);
                 if inside.vehicles < FEWEST_VEHICLES || inside.vehicles == at_risk.len() as u64 {
                     continue;
                 }

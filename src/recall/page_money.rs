@@ -92,7 +92,7 @@ fn outcome(one: &Outcome, language: PageLanguage) -> Vec<String> {
         Measure::ReplaceAtService => language.say("replace at the next service", "下次保养时更换"),
     };
     let spread = |of: Spread, show: &dyn Fn(f64) -> String| {
-        format!("{} ({}\u{a0}…\u{a0}{})", show(of.mean), show(of.p05), show(of.p95))
+        format!("{} ({}\u{a0}… {})", show(of.mean), show(of.p05), show(of.p95))
     };
     let or_none =
         |of: Option<Spread>, show: &dyn Fn(f64) -> String| of.map_or_else(|| "–".to_owned(), |of| spread(of, show));
