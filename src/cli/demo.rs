@@ -12,9 +12,7 @@ use super::progress::with_progress;
 use super::words::Word;
 use super::{check, discover, recall_fleet, score, simulate, synth, worst};
 use crate::discover::error::DiscoverError;
-use crate::engine::{
-    self, DiscoverPlan, EngineError, RecallPlan, ScorePlan, SimulatePlan, SimulateReport,
-};
+use crate::engine::{self, DiscoverPlan, EngineError, RecallPlan, ScorePlan, SimulatePlan, SimulateReport};
 use crate::fleet::check::{CheckPlan, check as check_dataset};
 use crate::fleet::dataset::Dataset;
 use crate::recall::cohort::Asked;

@@ -19,6 +19,7 @@ use crate::score::parts::Parts;
 use crate::simulate::count_law::{CountLaw, mixture_below_and_up_to};
 use crate::simulate::expected::CountKind;
 use crate::simulate::fleet_forecast::{Variance, Window};
+use crate::simulate::large_parts::LargeParts;
 use crate::simulate::survive::{FORECAST_DAYS, Forecasts};
 
 /// A simulation. [`SimulatePlan::new`] fills in what hardly anybody changes.
@@ -229,8 +230,8 @@ pub struct CountLaws {
     pub variance: Variance,
     /// Equally likely.
     pub on_paths: Vec<CountLaw>,
-    /// Mean chances of the parts that stand by themselves in them.
-    pub large: Vec<f64>,
+    /// The parts that stand by themselves in them.
+    pub large: LargeParts,
 }
 
 impl CountLaws {

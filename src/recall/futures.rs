@@ -6,13 +6,14 @@
 //! brought to their own spread. The plug-in law is then the mixture over weathers at the parameters as fitted; with each
 //! pair's parameters instead it is what else could have been stated, and [`super::prediction`] calibrates by it.
 //!
-//! The law about each mean keeps the exact part of a few overdue parts ([`crate::simulate::count_law`]): their odds are raised
+//! The law about each mean keeps the exact part of a few overdue parts ([`crate::simulate::large_parts`]): their odds are raised
 //! until they add up to their share of it.
 //!
 //! Without drawn parameters nothing is calibrated: the model's parameters are taken as known, and that is told.
 
 use super::prediction::{Bounds, calibrated};
-use crate::simulate::count_law::{CountLaw, Moments, of_parts};
+use crate::simulate::count_law::{CountLaw, Moments};
+use crate::simulate::large_parts::LargeParts;
 
 /// Weathers, and draws of the parameters, that replicates are made of at most: evenly chosen, as their laws go by the product.
 const MOST_PAIRS: usize = 256;
@@ -32,9 +33,9 @@ pub struct Futures {
 }
 
 impl Futures {
-    /// Of laws on paths, equally likely; `large`: mean chances of the parts that stand by themselves, none: moments say enough;
+    /// Of laws on paths, equally likely; `large`: the parts that stand by themselves in them;
     /// `pairs`: two neighbours share each weather.
-    pub fn of(on_paths: &[CountLaw], large: &[f64], pairs: bool) -> Self {
+    pub fn of(on_paths: &[CountLaw], large: &LargeParts, pairs: bool) -> Self {
         let moments: Vec<Moments> = on_paths.iter().map(CountLaw::moments).collect();
         let expected = moments.iter().map(|one| one.mean).sum::<f64>() / moments.len().max(1) as f64;
         let known =
@@ -53,10 +54,10 @@ impl Futures {
         let shrink = if of_middles > 0.0 { libm::sqrt(((of_middles - of_halves) / of_middles).max(0.0)) } else { 0.0 };
         let squares_per_mean_squared =
             moments.iter().map(|one| one.squares / (one.mean * one.mean)).sum::<f64>() / moments.len() as f64;
-        let sum_of_large: f64 = large.iter().sum();
-        let law = |moments: Moments| match large {
-            [] => CountLaw::of(moments),
-            large => of_parts(large, sum_of_large * moments.mean / expected, moments),
+        let sum_of_large = large.sum();
+        let law = |moments: Moments| match large.is_empty() {
+            true => CountLaw::of(moments),
+            false => large.law(sum_of_large * moments.mean / expected, moments),
         };
         let mixture = |shift: f64, thinned: usize| -> Vec<CountLaw> {
             middles
@@ -114,7 +115,7 @@ mod tests {
 
     #[test]
     fn weather_and_parameters_are_told_apart() {
-        let futures = Futures::of(&paths(2_000), &[], true);
+        let futures = Futures::of(&paths(2_000), &LargeParts::default(), true);
         let spread = |means: &[f64]| {
             let logs: Vec<f64> = means.iter().map(|mean| libm::log(*mean)).collect();
             let mean = logs.iter().sum::<f64>() / logs.len() as f64;
@@ -130,7 +131,7 @@ mod tests {
     /// The calibrated bound lies beyond the plug-in one, and near the bound over everything that was drawn.
     #[test]
     fn unknown_parameters_widen_the_bounds() {
-        let futures = Futures::of(&paths(256), &[], true);
+        let futures = Futures::of(&paths(256), &LargeParts::default(), true);
         let bounds = futures.bounds(0.95);
         assert!(
             bounds.upper.bound > bounds.upper.plug_in + 5 && bounds.lower.bound < bounds.lower.plug_in - 3,
@@ -139,7 +140,7 @@ mod tests {
         assert!(bounds.upper.plug_in_cover < 0.93 && bounds.upper.cover >= 0.95, "{bounds:?}");
         let drawn = crate::simulate::count_law::quantile(&futures.predictive, 0.95);
         assert!((bounds.upper.bound - drawn).abs() <= 12, "{} {drawn}", bounds.upper.bound);
-        let known = Futures::of(&paths(256), &[], false);
+        let known = Futures::of(&paths(256), &LargeParts::default(), false);
         assert!(!known.is_calibrated());
         let bounds = known.bounds(0.95);
         assert_eq!(bounds.upper.bound, bounds.upper.plug_in);
@@ -149,10 +150,11 @@ mod tests {
     #[test]
     fn overdue_parts_keep_their_exact_law() {
         use crate::simulate::count_law::exact;
-        let large = [0.999; 3];
-        let all: Vec<f64> = large.into_iter().chain([0.002; 300]).collect();
+        let mut large = LargeParts::default();
+        [0.999; 3].into_iter().for_each(|chance| large.add(chance));
+        let all: Vec<f64> = [0.999; 3].into_iter().chain([0.002; 300]).collect();
         let moments = Moments { mean: all.iter().sum(), squares: all.iter().map(|p| p * p).sum() };
-        let on_paths = vec![of_parts(&large, large.iter().sum(), moments); 8];
+        let on_paths = vec![large.law(large.sum(), moments); 8];
         let law = exact(&all);
         let off = |laws: &[CountLaw]| {
             let mut up_to = 0.0;
@@ -164,16 +166,16 @@ mod tests {
         };
         let kept = Futures::of(&on_paths, &large, true);
         assert!(off(&kept.plug_in) < 1e-3 && off(&kept.replicates[0]) < 1e-3, "{}", off(&kept.plug_in));
-        assert!(off(&Futures::of(&on_paths, &[], true).plug_in) > 0.1, "moments would do");
+        assert!(off(&Futures::of(&on_paths, &LargeParts::default(), true).plug_in) > 0.1, "moments would do");
         assert_eq!(kept.bounds(0.95).lower.bound, 3, "all three are as good as sure");
     }
 
     #[test]
     fn nothing_to_come_is_nothing() {
-        let futures = Futures::of(&vec![poisson(0.0); 8], &[], true);
+        let futures = Futures::of(&vec![poisson(0.0); 8], &LargeParts::default(), true);
         let bounds = futures.bounds(0.95);
         assert_eq!((futures.expected, bounds.lower.bound, bounds.upper.bound), (0.0, 0, 0));
-        let futures = Futures::of(&vec![poisson(3.0); 8], &[], true);
+        let futures = Futures::of(&vec![poisson(3.0); 8], &LargeParts::default(), true);
         assert_eq!(futures.bounds(0.95).upper.bound, 6, "parameters that do nothing change nothing");
     }
 }

@@ -23,7 +23,7 @@ pub mod cohort;
 mod draws;
 pub mod economics;
 pub mod error;
-mod exposure;
+pub mod exposure;
 pub mod expression;
 pub mod few;
 pub mod fleet_report;

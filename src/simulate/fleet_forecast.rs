@@ -82,8 +82,8 @@ pub struct CountForecast {
     pub variance: Variance,
     /// Of the count on each path, equally likely; empty unless they are kept.
     pub laws: Vec<CountLaw>,
-    /// Mean chances of the parts that stand by themselves in these laws.
-    pub large: Vec<f64>,
+    /// The parts that stand by themselves in these laws.
+    pub large: LargeParts,
 }
 
 /// Where a count's variance comes from.
@@ -301,7 +301,7 @@ impl Counting<'_> {
                         quantiles: LEVELS.map(|level| quantile(&laws, level)),
                         variance: Variance::of(moments, self.parameters_drawn),
                         laws: if self.keep_laws { laws } else { Vec::new() },
-                        large: if self.keep_laws { counts.parts[window.column].clone() } else { Vec::new() },
+                        large: if self.keep_laws { counts.large[window.column].clone() } else { LargeParts::default() },
                     }
                 })
             })
